@@ -1,0 +1,15 @@
+# A test file per module: tests/unit/ROOM/test_MODULE.c, each its own program.
+# Tests of encode/ are linked as the encoder is.
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
+
+$(BUILD)/unit/encode/%: tests/unit/encode/%.c $(filter-out %/main.o,$(call objects,encode)) $(BOX_LIB) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Iworker $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $^ $(AVLIBS) -lcmocka -o $@
+
+$(BUILD)/unit/%: tests/unit/%.c $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Iworker $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+.PHONY: unit
+unit: $(UNIT) ## cmocka tests, one program a module
+	@scripts/run-unit $(UNIT)

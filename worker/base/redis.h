@@ -1,0 +1,56 @@
+/* One connection to Redis, for an event loop: ours is the socket (TCP, TLS by
+ * OpenSSL with hostname verification, unix), hiredis is the codec (queue.md §6).
+ *
+ * Life: redis_new(), redis_command()…, redis_free(). It connects by itself and
+ * reconnects for ever (50 ms doubling to 5 s, full jitter), authenticates,
+ * selects the database, names itself. A command that was sent when the line
+ * broke is answered with NULL: the caller cannot know whether it ran, so only
+ * scripts that may be repeated are sent (queue.md §1). Commands given while
+ * down wait until it is up, or until their deadline.
+ * After any timeout the connection is closed, never reused. */
+#ifndef MANIMD_REDIS_H
+#define MANIMD_REDIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+struct err;
+struct redisReply;
+struct redis;
+
+struct redis_spec {
+    const char *url;  /* redis:// rediss:// unix://; user, password, db in it */
+    const char *user; /* NULL, or overrides the URL's */
+    const char *password;
+    const char *ca_file;     /* rediss: NULL = the system's */
+    const char *client_name; /* "manimd:<worker>" */
+    void (*on_state)(void *arg, bool up, const char *why); /* may be NULL */
+    void *arg;
+};
+
+/* `reply` is NULL when the line broke or the deadline passed; it belongs to
+ * the connection and is gone after the call. */
+typedef void redis_reply_fn(void *arg, const struct redisReply *reply);
+
+/* Checks the URL (the sentence never shows a password) and starts connecting
+ * at the loop's next step. */
+int redis_new(struct loop *loop, const struct redis_spec *spec,
+              struct redis **ret, struct err *e);
+/* Outstanding commands are answered with NULL. */
+void *redis_free(struct redis *r);
+bool redis_is_up(const struct redis *r);
+
+/* `lengths` NULL: all arguments are C strings. `deadline_ms`: from now; 0 = 10 s. */
+void redis_command(struct redis *r, int argc, const char *const *argv,
+                   const size_t *lengths, int64_t deadline_ms,
+                   redis_reply_fn *on_reply, void *arg);
+/* As redis_command(), then runs the loop until the answer is there. For the
+ * short-lived commands (submit, status …). `ret` is the caller's
+ * (freeReplyObject); an error reply is returned as an error. */
+int redis_call(struct redis *r, struct loop *loop, int argc,
+               const char *const *argv, const size_t *lengths,
+               int64_t deadline_ms, struct redisReply **ret, struct err *e);
+
+#endif

@@ -1,0 +1,144 @@
+/* The box: what a stranger's program is put into, and how it is emptied.
+ *
+ * A box has one uid of its own (as root) or the worker's (basic), and layers
+ * that each stop something else (sandbox.md §0): uid, no_new_privs, dropped
+ * capabilities, Landlock, seccomp allow-list, rlimits, closed descriptors,
+ * clean environment. Levels: strong adds namespaces and a cgroup; standard is
+ * what root in an unprivileged container can have; basic is a user's laptop.
+ *
+ *   before     box_plan_init(), box_plan_allow()…  (paths opened O_PATH)
+ *   in the     box_seal(): every layer in the order of sandbox.md §5, in one
+ *   child      call that never returns half-done
+ *   outside    box_watch…: memory, processes, CPU, disk, by looking
+ *   at the end box_empty(): everything that ran in it is dead
+ */
+#ifndef MANIMD_BOX_H
+#define MANIMD_BOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../manimd.h"
+
+struct err;
+struct buf;
+
+enum box_level { BOX_NONE, BOX_BASIC, BOX_STANDARD, BOX_STRONG };
+
+/* Which allow-list of system calls, which limits: one per kind of process. */
+enum box_profile {
+    BOX_SCENE,   /* Python, TeX, dvisvgm: may fork and exec, no sockets */
+    BOX_ENCODER, /* libav: no exec, no sockets, no fork but threads */
+};
+
+enum box_layer {
+    LAYER_UID,
+    LAYER_CAPABILITIES,
+    LAYER_NO_NEW_PRIVS,
+    LAYER_LANDLOCK,
+    LAYER_SECCOMP,
+    LAYER_RLIMITS,
+    LAYER_DESCRIPTORS,
+    LAYER_NAMESPACES,
+    LAYER_CGROUP,
+    LAYER_COUNT
+};
+
+enum box_access {
+    BOX_READ = 1,  /* files and listings beneath */
+    BOX_EXEC = 2,  /* and run them */
+    BOX_WRITE = 4, /* create, write, remove regular files and directories */
+};
+
+#define BOX_PATHS_MAX 48
+#define BOX_KEEP_FDS_MAX 16
+
+/* What box_seal() is to do; plain data, prepared outside, no pointers into the
+ * stranger's reach. Paths that do not exist on this machine are left out by
+ * box_plan_allow() (returns 1 then). */
+struct box_plan {
+    enum box_level level;
+    enum box_profile profile;
+    uid_t uid; /* 0: keep the uid (basic, none) */
+    gid_t gid;
+    int dir_fd; /* working directory of the box */
+    int path_fds[BOX_PATHS_MAX];
+    unsigned path_access[BOX_PATHS_MAX]; /* BOX_… bits */
+    int paths;
+    int keep_fds[BOX_KEEP_FDS_MAX]; /* everything else above 2 is closed */
+    int kept;
+    struct limits limits;
+    bool parent_death; /* die when the parent does */
+};
+
+/* Defaults for a profile, with the system paths that it needs (sandbox.md §6). */
+int box_plan_init(struct box_plan *p, enum box_profile profile,
+                  enum box_level level, struct err *e);
+int box_plan_allow(struct box_plan *p, const char *path, unsigned access,
+                   struct err *e);
+int box_plan_allow_fd(struct box_plan *p, int dir_fd, unsigned access);
+void box_plan_keep(struct box_plan *p, int fd);
+void box_plan_done(struct box_plan *p);
+
+/* In the process to be boxed, which has one thread. Returns only when every
+ * layer of the plan's level holds; else a negative errno and the layer that
+ * failed in `e` (the caller must _exit; it may be half-sealed). */
+int box_seal(const struct box_plan *p, struct err *e);
+
+/* Uids for this worker's slots: two per slot (scene, encoder), from `base`, or
+ * from a random base within 2^30 … 2^31 when `base` is 0 (RLIMIT_NPROC counts
+ * a uid's processes on the whole host). Not root: both are 0 (keep). */
+struct box_uids {
+    uid_t scene, encoder;
+};
+struct box_uids box_uids_for_slot(uid_t base, int slot);
+uid_t box_random_uid_base(void);
+
+/* Kills whatever the box still runs, until nothing does: by a helper that takes
+ * the uid and calls kill(-1), again until a sweep of /proc finds nothing; for a
+ * box without its own uid, the descendants of `reaper_pid`. 0 when empty,
+ * -ETIMEDOUT after `within_ms`. */
+int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e);
+/* Processes of the box now (0: empty). */
+int box_count(uid_t uid, pid_t reaper_pid);
+
+/* What is seen of a running box, by one look at /proc. */
+struct box_usage {
+    int64_t memory_bytes;      /* sum of RssAnon + RssShmem */
+    int64_t memory_peak_bytes; /* the largest of those sums so far */
+    int64_t cpu_ms;            /* living processes only */
+    int processes;
+    int64_t disk_bytes, files; /* as of the last disk look */
+};
+struct box_watch {
+    uid_t uid;
+    pid_t reaper_pid;
+    int dir_fd; /* whose tree is measured */
+    struct limits limits;
+    int64_t cpu_ms_reaped; /* the caller adds what reaped children used */
+    struct box_usage usage;
+    int64_t next_disk_look_ms;
+};
+/* Looks once (call it every 50 ms). Returns OUTCOME_completed while all is
+ * within the limits, else the outcome that says which was passed. A sum over
+ * the memory limit is confirmed by PSS before it counts (sandbox.md §3). */
+enum outcome box_watch_look(struct box_watch *w);
+
+/* Doctor: each layer is tried in a child. `ret_layers` holds LAYER_COUNT. */
+enum box_layer_state { LAYER_ACTIVE, LAYER_DEGRADED, LAYER_UNAVAILABLE };
+struct box_layer_report {
+    enum box_layer_state state;
+    char reason[160];
+};
+enum box_level box_probe(struct box_layer_report ret_layers[LAYER_COUNT]);
+const char *box_layer_name(enum box_layer layer);
+const char *box_level_name(enum box_level level);
+/* -1 when it is no level. */
+int box_level_from_name(const char *name);
+/* {"level":…, "layers":{name: state…}} for results. */
+int box_describe(enum box_level level,
+                 const struct box_layer_report layers[LAYER_COUNT],
+                 struct buf *ret);
+
+#endif

@@ -1,0 +1,89 @@
+/* The supervisor: slots × events → actions, one thread, never blocking.
+ *
+ * It knows nothing of Redis, Python or S3: cmd/ gives it attempts and the
+ * programs of their stages, and is told how they end. A slot's life is the
+ * table of slot_table.h:
+ *
+ *   FREE → FETCH → RENDER → STORE → REPORT → EMPTYING → FREE
+ *
+ * A stage is `manimd stage NAME DIR`, spawned with the environment for it; a
+ * job without URLs skips FETCH. Whatever happens, a slot is FREE again only
+ * when nothing that ran in it lives and its directory is gone. */
+#ifndef MANIMD_SUPERVISOR_H
+#define MANIMD_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../manimd.h"
+
+struct loop;
+struct err;
+struct supervisor;
+
+enum stage { STAGE_FETCH, STAGE_RENDER, STAGE_STORE, STAGE_COUNT };
+
+/* One attempt, as the supervisor needs it. */
+struct attempt {
+    const struct job *job;
+    const char *nonce;
+    void *user; /* handed back in the callbacks */
+};
+
+/* How an attempt ended: outcome, and the directory that still holds
+ * render.json and store.json (gone after attempt_reported()). */
+struct attempt_end {
+    enum outcome outcome;
+    const char *dir;
+    struct {
+        int64_t start_ms, end_ms;
+    } stages[STAGE_COUNT]; /* clock_now_ms(); 0: not run */
+    char why[512];         /* when it was our fault: the sentence */
+    bool released;         /* drained: not an end, give the job back */
+};
+
+struct supervisor_spec {
+    struct loop *loop;
+    int slots;
+    const char *manimd; /* our own executable, for the stages */
+    const char *work_dir;
+    uid_t uid_base;
+    char **stage_env[STAGE_COUNT]; /* config_env(); slot variables are added */
+    /* A descriptor for the next render stage (a zygote's), or -1. */
+    int (*lend)(void *arg);
+    /* An attempt ended (REPORT): publish it, then supervisor_reported(). */
+    void (*on_end)(void *arg, void *user, const struct attempt_end *end);
+    /* A line from the running stage. */
+    void (*on_progress)(void *arg, void *user, const char *json);
+    /* A slot became free, or all are (drained). */
+    void (*on_free)(void *arg, int free_slots);
+    /* Kills what runs under a slot's uids, and says when nothing does: 0, or
+     * -EAGAIN (ask again soon). */
+    int (*empty)(void *arg, int slot);
+    void *arg;
+};
+
+int supervisor_new(const struct supervisor_spec *spec, struct supervisor **ret,
+                   struct err *e);
+void *supervisor_free(struct supervisor *s);
+int supervisor_free_slots(const struct supervisor *s);
+/* Takes an attempt into a free slot: writes DIR/job.json, starts its stages. */
+int supervisor_start(struct supervisor *s, const struct attempt *a, struct err *e);
+/* Stops the attempt of `user`: on_end with OUTCOME_cancelled. */
+void supervisor_cancel(struct supervisor *s, void *user);
+/* The lease is gone: stop it, report nothing. */
+void supervisor_lost(struct supervisor *s, void *user);
+/* on_end's result has been published (or never will be): empty the slot. */
+void supervisor_reported(struct supervisor *s, void *user);
+/* Start nothing more; running attempts go on for `timeout_ms`, then end with
+ * released = true. 0: at once. */
+void supervisor_drain(struct supervisor *s, int64_t timeout_ms);
+
+/* Variables that a stage finds beside its options. */
+#define STAGE_ENV_SCENE_UID "MANIMD_STAGE_SCENE_UID"
+#define STAGE_ENV_ENCODER_UID "MANIMD_STAGE_ENCODER_UID"
+#define STAGE_ENV_NONCE "MANIMD_STAGE_NONCE"
+#define STAGE_ENV_ZYGOTE_FD "MANIMD_STAGE_ZYGOTE_FD"
+#define STAGE_ENV_REPORT_FD "MANIMD_STAGE_REPORT_FD"
+
+#endif
