@@ -1,0 +1,80 @@
+/* The producer's and the operator's side of the Redis queue, for the short-lived
+ * commands (submit, watch, cancel, retry, status, list). Nothing here renders;
+ * any Redis client can do the same (docs/queue.md).
+ *
+ * Life: producer_open(), any calls, producer_close(). Every call runs the loop
+ * until its answer is there or 10 s have passed.
+ *
+ * Codes: 0 good; negative errno with a sentence; PRODUCER_E_UNKNOWN no such job;
+ * PRODUCER_E_STATE the job is in a state in which that cannot be done (the
+ * sentence says which); PRODUCER_E_TIMEOUT `timeout_ms` passed. */
+#ifndef MANIMD_PRODUCER_H
+#define MANIMD_PRODUCER_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/config.h"
+#include "../manimd.h"
+
+struct loop;
+struct err;
+struct producer;
+
+enum { PRODUCER_E_UNKNOWN = 1, PRODUCER_E_STATE, PRODUCER_E_TIMEOUT };
+
+/* Connects; waits until Redis answered (10 s), so a wrong URL or password is
+ * an error here and not a silence later. */
+int producer_open(struct loop *loop, const struct config *config, struct producer **ret,
+                  struct err *e);
+/* NULL is fine; returns NULL. */
+void *producer_close(struct producer *p);
+
+/* LPUSH of a job's text to the inbox. Text without an `id` cannot be followed:
+ * submit puts one in first (producer_new_id). */
+int producer_push(struct producer *p, const char *json, size_t bytes, struct err *e);
+/* A new UUID; `ret` holds JOB_ID_MAX + 1. */
+void producer_new_id(char *ret);
+
+/* Asks for an end: a waiting job is cancelled at once (*ret_state =
+ * STATE_CANCELLED), a running one within a second or so (STATE_ACTIVE), and one
+ * that is still in the inbox or not pushed yet when it comes: PRODUCER_E_UNKNOWN,
+ * the wish is stored all the same. PRODUCER_E_STATE: it has ended already. */
+int producer_cancel(struct producer *p, const char *id, enum job_state *ret_state, struct err *e);
+
+/* dead or failed -> queued, with its counters and its expiry cleared. */
+int producer_requeue(struct producer *p, const char *id, struct err *e);
+
+/* The job's hash as an object: {"id", "state", "attempt", "crashes",
+ * "priority", "worker", "enqueued_at_ms", "started_at_ms", "beat_at_ms",
+ * "due_at_ms", "finished_at_ms", "progress": {…}|null, "result": {…}|null,
+ * "error": text|null}; what is unknown is null. The payload is left out. */
+int producer_status(struct producer *p, const char *id, cJSON **ret, struct err *e);
+
+/* Newest first, at most `limit`, as an array of producer_status() objects.
+ * completed, failed and cancelled jobs share one index. */
+int producer_list(struct producer *p, enum job_state state, int limit, cJSON **ret, struct err *e);
+/* The newest refusals: [{"at_ms", "reason", "id"|null, "bytes", "sha1", "head"}] */
+int producer_rejected(struct producer *p, int limit, cJSON **ret, struct err *e);
+
+/* {"inbox", "queued", "delayed", "active", "done", "dead", "rejected"}; delayed
+ * counts retrying jobs too. */
+int producer_counts(struct producer *p, cJSON **ret, struct err *e);
+
+/* [{"name", "version", "slots", "busy", "seen_ms_ago", "jobs": [{"id",
+ * "attempt", "progress"}]}], living workers only. */
+int producer_workers(struct producer *p, cJSON **ret, struct err *e);
+
+/* Polls the job 5 times a second; calls on_change when its state or progress
+ * changed (also once for the first one seen; status as producer_status() has
+ * it, the callee's only during the call; false stops: -ECANCELED). Returns 0
+ * when the job is terminal, with its last status in *ret. A job that is not
+ * there yet is waited for (it may still be in the inbox). Redis going away is
+ * waited out. `timeout_ms` 0: for ever. `on_change` may be NULL. */
+int producer_follow(struct producer *p, const char *id, int64_t timeout_ms,
+                    bool (*on_change)(void *arg, const cJSON *status), void *arg, cJSON **ret,
+                    struct err *e);
+
+#endif
