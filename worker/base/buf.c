@@ -19,7 +19,7 @@ char *buf_room(struct buf *b, size_t bytes)
         size_t capacity = b->capacity ? b->capacity : SMALLEST_CAPACITY;
         while (capacity < needed)
             capacity *= 2;
-        if (capacity > b->ceiling + 1)
+        if (capacity - 1 > b->ceiling)
             capacity = b->ceiling + 1;
         b->data = own_realloc(b->data, capacity);
         b->capacity = capacity;

@@ -29,7 +29,9 @@ double json_num(const cJSON *object, const char *key, double otherwise);
 char *json_print(const cJSON *j);
 /* An integer without the loss that cJSON's doubles have above 2^53. */
 cJSON *json_add_int(cJSON *object, const char *key, int64_t value);
-/* Appends `s` as a JSON string, quotes included, control characters escaped. */
-void json_quote(struct buf *b, const char *s, size_t bytes);
+/* Appends `s` as a JSON string, quotes included, control characters escaped,
+ * bytes that are no UTF-8 as U+FFFD. All of it or, past the ceiling, nothing:
+ * -EMSGSIZE. */
+int json_quote(struct buf *b, const char *s, size_t bytes);
 
 #endif
