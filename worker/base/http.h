@@ -1,14 +1,20 @@
-/* HTTP out, by libcurl: one request, its answer bounded. Used by the store,
- * the fetch stage and the courier. Blocking; only stages call it. */
+/* HTTP out, by libcurl: requests whose answers are bounded. Used by the store,
+ * the fetch stage and the courier. Blocking; only stages call it.
+ *
+ * http and https only, no redirects, no proxy (whatever the environment says),
+ * no credentials in the URL, nothing kept between requests but connections.
+ * Sentences name the scheme, host and port, never the path or the query: those
+ * may hold a presigned URL's secret. */
 #ifndef MANIMD_HTTP_H
 #define MANIMD_HTTP_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
 
 struct buf;
-struct err;
 
 struct http_request {
     const char *method;
@@ -17,25 +23,52 @@ struct http_request {
     int body_fd;                /* -1: none, or `body` */
     const void *body;           /* used when body_fd is -1 */
     int64_t body_bytes;
-    int64_t body_offset; /* into body_fd */
-    const char *ca_file; /* NULL: the system's */
-    int64_t connect_ms, total_ms, stall_ms; /* stall: no byte for this long */
+    int64_t body_offset;                    /* into body_fd */
+    const char *ca_file;                    /* NULL: the system's */
+    int64_t connect_ms, total_ms, stall_ms; /* 0: no limit; stall: no byte for this long */
     /* NULL, or called now and then; true stops the request (-ECANCELED). */
     bool (*should_stop)(void *arg, int64_t sent_bytes);
     void *arg;
 };
 
 struct http_answer {
-    long status;          /* 0 when there was none */
-    struct buf *body;     /* the caller's; cut off at its ceiling */
-    struct buf *headers;  /* the caller's, raw lines; may be NULL */
+    long status;         /* 0 when there was none */
+    struct buf *body;    /* the caller's; cut off at its ceiling; NULL: dropped */
+    struct buf *headers; /* the caller's, raw lines; may be NULL */
+    bool cut;            /* the body was longer than its ceiling */
 };
 
 struct http;
 struct http *http_new(void); /* keeps connections for reuse */
 void *http_free(struct http *h);
-/* 0 when an answer came, whatever its status. */
-int http_do(struct http *h, const struct http_request *request,
-            struct http_answer *ret, struct err *e);
+
+/* 0 when an answer came, whatever its status. Otherwise
+ *   -EINVAL        the URL is none, or not http(s)
+ *   -EHOSTUNREACH  its name does not resolve
+ *   -ECONNREFUSED  no connection
+ *   -EKEYREJECTED  TLS: the certificate is not trusted, or the CA file is bad
+ *   -EPROTO        TLS or HTTP spoken wrongly
+ *   -ECONNRESET    the line broke before the answer was whole
+ *   -ETIMEDOUT     connect_ms, total_ms or stall_ms passed
+ *   -ECANCELED     should_stop() said so
+ *   -EIO           the body could not be read, and whatever else */
+int http_do(struct http *h, const struct http_request *request, struct http_answer *ret,
+            struct err *e);
+
+/* Several at the same time, each with its own connection. */
+#define HTTP_PARALLEL_MAX 8
+struct http_call {
+    struct http_request request;
+    struct http_answer answer;
+    int rc; /* as http_do()'s */
+    struct err err;
+};
+void http_do_all(struct http *h, struct http_call *calls, size_t count);
+
+/* The value of the header `name` among raw lines, without blanks around it;
+ * false when there is none or it does not fit. Of several, the last. */
+bool http_header(const struct buf *headers, const char *name, char *ret, size_t bytes);
+/* Unix time of an HTTP date; -1 when it is none. */
+int64_t http_parse_date(const char *date);
 
 #endif
