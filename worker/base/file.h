@@ -25,14 +25,18 @@ int file_write_all(int fd, const void *data, size_t bytes);
  * Returns the descriptor or a negative errno. */
 int file_open_beneath(int dir_fd, const char *path, uid_t owner,
                       int64_t max_bytes, struct err *e);
-/* mkdir -p of one level: -EEXIST is fine when it is a directory. Returns an
- * O_DIRECTORY descriptor or a negative errno. */
+/* mkdir -p of one level: -EEXIST is fine when it is a directory; a new one has
+ * exactly `mode`. Returns an O_DIRECTORY descriptor or a negative errno. Both
+ * of these follow a link in last place only when `dir_fd` is AT_FDCWD: then
+ * the path is the operator's, who may link as he likes. */
 int file_make_dir(int dir_fd, const char *path, mode_t mode, struct err *e);
 int file_open_dir(int dir_fd, const char *path, struct err *e);
 /* Deletes `path` and all beneath it: iterative, by unlinkat from directory
  * descriptors, following nothing, whatever modes the tree has. */
 int file_remove_tree(int dir_fd, const char *path, struct err *e);
-/* Bytes (blocks) and inodes in use beneath a directory, following nothing. */
+/* Bytes (blocks) and inodes in use beneath a directory, following nothing. A
+ * file with two names counts twice. -ESTALE: it was moved about while we
+ * looked; -EXDEV: something is mounted in it. */
 int file_tree_usage(int dir_fd, const char *path, int64_t *ret_bytes,
                     int64_t *ret_inodes);
 /* SHA-256 of all that `fd` holds, from offset 0, as 64 hex digits + NUL. */
