@@ -14,7 +14,8 @@
  * the end (a PAD record fills the rest). The reader keeps its own tail and
  * never reads one back; it takes nothing in the shared pages on trust: a head
  * that goes backwards or beyond tail + data_bytes, a record larger than what
- * is there, an unknown kind is -EPROTO, the scene's fault. */
+ * is there, an unknown kind, a picture whose size is not 4 * width * height is
+ * -EPROTO, the scene's fault. */
 #ifndef MANIMD_RING_H
 #define MANIMD_RING_H
 
