@@ -21,8 +21,6 @@ struct watch {
     uint32_t events;
     void (*on_ready)(void *arg, uint32_t events); /* EPOLL… bits */
     void *arg;
-    struct watch *next_dead; /* the loop's own */
-    bool live;
 };
 #define WATCH_INIT {.fd = -1}
 
@@ -63,10 +61,15 @@ void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms,
                 void (*on_time)(void *), void *arg);
 void loop_timer_cancel(struct loop *loop, struct timer *t);
 
-/* Takes over reaping of `pid`. */
+/* Takes over reaping of `pid`, a child of ours. When on_exit is called, the
+ * struct is free for the next one. A child that somebody else reaped counts
+ * as killed by SIGKILL. */
 int loop_child(struct loop *loop, struct child *c, pid_t pid,
                void (*on_exit)(void *, int), void *arg);
-/* Blocks the signals of `set` in this process and calls back with each. */
+/* No longer ours to reap; nothing when there is none. */
+void loop_child_forget(struct child *c);
+/* Blocks the signals of `set` in this process and calls back with each. Once
+ * per loop. Children inherit the mask: clear it before exec. */
 int loop_signals(struct loop *loop, const sigset_t *set,
                  void (*on_signal)(void *, int signo), void *arg);
 
