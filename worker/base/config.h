@@ -5,7 +5,11 @@
  * `redis_url` is MANIMD_REDIS_URL in the environment (or an alias of the
  * table), `redis_url = …` in the file, `--redis-url` on the command line. A
  * secret may also come from the file named by …_FILE or from
- * $CREDENTIALS_DIRECTORY/<name>. */
+ * $CREDENTIALS_DIRECTORY/<name>. An empty value is the default.
+ *
+ * The file is that of `--config`, else of MANIMD_CONFIG, else
+ * /etc/manimd/manimd.conf if there is one. Lines are `name = value`, `# …` or
+ * empty; a value may stand in double quotes; an unknown name is an error. */
 #ifndef MANIMD_CONFIG_H
 #define MANIMD_CONFIG_H
 
@@ -39,14 +43,16 @@ struct config {
 };
 
 /* Removes the options it knows from argv (and `--config FILE`), leaves the
- * rest for the command to read. `argc`/`argv` exclude the program's name. */
+ * rest, and all from a "--" on, for the command to read. `argc`/`argv` exclude
+ * the program's name. On failure `c` is as it was. */
 int config_load(struct config *c, int *argc, char **argv, struct err *e);
 void config_done(struct config *c);
 /* The environment for a stage: PATH, HOME-less, LANG=C.UTF-8, and the options
  * marked for it as MANIMD_…; NULL-terminated; config_env_free(). */
 char **config_env(const struct config *c, enum option_for who);
 void *config_env_free(char **env);
-/* Reads secrets, then removes them from this process's own environment. */
+/* Wipes every option from this process's own environment, /proc/PID/environ
+ * included: some are secrets, URLs may hold passwords. After config_load(). */
 void config_scrub_environment(void);
 /* One row per option: name, type, default, bounds, help (docs, doctor). */
 void config_print_table(FILE *out, bool json);
