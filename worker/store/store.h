@@ -14,8 +14,8 @@
 
 #include <stdint.h>
 
-#include "../manimd.h"
 #include "../base/config.h"
+#include "../manimd.h"
 
 struct err;
 
@@ -27,13 +27,13 @@ struct store_spec {
 };
 
 /* Returns the stage's exit status; the result is in DIR/store.json. */
-int store_stage(const struct job *job, const char *dir,
-                const struct store_spec *spec, struct err *e);
+int store_stage(const struct job *job, const char *dir, const struct store_spec *spec,
+                struct err *e);
 
 /* A presigned GET for a stored key, made when a result is read; the caller
  * frees. NULL when the store is a directory or has no keys. */
-char *store_presign(const struct config *config, const char *key,
-                    int64_t expires_s, int64_t now_unix_s);
+char *store_presign(const struct config *config, const char *key, int64_t expires_s,
+                    int64_t now_unix_s);
 
 /* One small round trip: put, head, delete. For `manimd doctor`. */
 int store_probe(const struct config *config, struct err *e);
