@@ -1,6 +1,6 @@
 /* Options: the table, where values come from, and who is given them.
  *
- * A value goes through set() whatever its source; an empty one means the
+ * A value goes through option_set() whatever its source; an empty one means the
  * default. The order of the sources is the order of calls in config_load():
  * each overrides those before it. */
 #include "config.h"
@@ -8,165 +8,17 @@
 #include "buf.h"
 #include "err.h"
 #include "file.h"
-#include "json.h"
 #include "limits.h"
+#include "option.h"
 #include "own.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
 
 #define DEFAULT_FILE "/etc/manimd/manimd.conf"
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
-#define NAME_CHARS_MAX 64
 #define WHERE_CHARS_MAX 300
-
-struct option {
-    const char *name;
-    enum option_type type;
-    const char *text; /* default of a STRING, SECRET, CHOICE; NULL: unset */
-    int64_t number;   /* default of an INT, BOOL */
-    int64_t low, high;
-    int who;
-    const char *aliases, *help;
-    size_t offset;
-};
-
-static const struct option options[] = {
-#define DEFAULT_STRING(value) .text = (value)
-#define DEFAULT_SECRET(value) .text = (value)
-#define DEFAULT_CHOICE(value) .text = (value)
-#define DEFAULT_INT(value) .number = (value)
-#define DEFAULT_BOOL(value) .number = (value)
-#define OPTION(kind, id, value, least, most, whose, others, words) \
-    {.name = #id,                                                  \
-     .type = OPTION_##kind,                                        \
-     DEFAULT_##kind(value),                                        \
-     .low = (least),                                               \
-     .high = (most),                                               \
-     .who = (whose),                                               \
-     .aliases = (others),                                          \
-     .help = (words),                                              \
-     .offset = offsetof(struct config, id)},
-#include "../option.def"
-#undef OPTION
-};
-#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
-#define FOR_EACH_OPTION(o) for (const struct option *o = options; o < options + OPTION_COUNT; o++)
-
-static const char *const type_names[] = {
-    [OPTION_STRING] = "string", [OPTION_SECRET] = "secret", [OPTION_INT] = "int",
-    [OPTION_BOOL] = "bool",     [OPTION_CHOICE] = "choice",
-};
-
-static void *field(const struct config *c, const struct option *o)
-{
-    return (char *)c + o->offset;
-}
-
-static bool holds_text(const struct option *o)
-{
-    return o->type == OPTION_STRING || o->type == OPTION_SECRET || o->type == OPTION_CHOICE;
-}
-
-static void put_text(struct config *c, const struct option *o, const char *text)
-{
-    char **value = field(c, o);
-    free(*value);
-    *value = text ? own_strdup(text) : NULL;
-}
-
-static void put_default(struct config *c, const struct option *o)
-{
-    if (holds_text(o))
-        put_text(c, o, o->text);
-    else if (o->type == OPTION_BOOL)
-        *(bool *)field(c, o) = o->number != 0;
-    else
-        *(int64_t *)field(c, o) = o->number;
-}
-
-static int refuse(const struct option *o, const char *text, const char *where, const char *allowed,
-                  struct err *e)
-{
-    return err_set(e, -EINVAL, FAULT_HOST, "option \"%s\" is \"%.100s\" (%s), it must be %s",
-                   o->name, text, where, allowed);
-}
-
-static int set_int(struct config *c, const struct option *o, const char *text, const char *where,
-                   struct err *e)
-{
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    bool whole = *end == '\0' && errno == 0 && strchr("-0123456789", text[0]);
-    if (!whole || value < o->low || value > o->high) {
-        own_free char *allowed =
-            own_printf("a whole number from %lld to %lld", (long long)o->low, (long long)o->high);
-        return refuse(o, text, where, allowed, e);
-    }
-    *(int64_t *)field(c, o) = value;
-    return 0;
-}
-
-static int set_bool(struct config *c, const struct option *o, const char *text, const char *where,
-                    struct err *e)
-{
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strcmp(words[i], text) == 0) {
-            *(bool *)field(c, o) = i % 2;
-            return 0;
-        }
-    }
-    return refuse(o, text, where, "true or false", e);
-}
-
-static size_t choices_length(const struct option *o)
-{
-    return strcspn(o->help, ":");
-}
-
-static int set_choice(struct config *c, const struct option *o, const char *text, const char *where,
-                      struct err *e)
-{
-    size_t length = strlen(text);
-    const char *choice = o->help, *end = o->help + choices_length(o);
-    while (choice < end) {
-        size_t here = strcspn(choice, "|:");
-        if (here == length && memcmp(choice, text, length) == 0) {
-            put_text(c, o, text);
-            return 0;
-        }
-        choice += here + 1;
-    }
-    own_free char *allowed = own_printf("one of %.*s", (int)choices_length(o), o->help);
-    return refuse(o, text, where, allowed, e);
-}
-
-static int set_text(struct config *c, const struct option *o, const char *text, const char *where,
-                    struct err *e)
-{
-    (void)where;
-    (void)e;
-    put_text(c, o, text);
-    return 0;
-}
-
-static int set(struct config *c, const struct option *o, const char *text, const char *where,
-               struct err *e)
-{
-    static int (*const setters[])(struct config *, const struct option *, const char *,
-                                  const char *, struct err *) = {
-        [OPTION_STRING] = set_text, [OPTION_SECRET] = set_text,   [OPTION_INT] = set_int,
-        [OPTION_BOOL] = set_bool,   [OPTION_CHOICE] = set_choice,
-    };
-    if (*text)
-        return setters[o->type](c, o, text, where, e);
-    put_default(c, o);
-    return 0;
-}
 
 /* A secret from a file: all of it but the newline at its end. */
 static int set_from_file(struct config *c, const struct option *o, const char *path,
@@ -181,39 +33,19 @@ static int set_from_file(struct config *c, const struct option *o, const char *p
                        o->name, where, path);
     own_free char *text = own_strdup(buf_str(&content));
     text[strcspn(text, "\r\n")] = '\0';
-    rc = set(c, o, text, where, e);
+    rc = option_set(c, o, text, where, e);
     explicit_bzero(text, strlen(text));
     return rc;
-}
-
-static const struct option *find(const char *name)
-{
-    FOR_EACH_OPTION(o)
-    if (strcmp(o->name, name) == 0)
-        return o;
-    return NULL;
-}
-
-/* The secret whose `name`_file this is. */
-static const struct option *find_secret_of_file(const char *name)
-{
-    const char *suffix = "_file";
-    size_t length = strlen(name);
-    if (length <= strlen(suffix) || strcmp(name + length - strlen(suffix), suffix) != 0)
-        return NULL;
-    own_free char *secret = own_strndup(name, length - strlen(suffix));
-    const struct option *o = find(secret);
-    return o && o->type == OPTION_SECRET ? o : NULL;
 }
 
 /* Positive when there is no such option. */
 static int set_by_name(struct config *c, const char *name, const char *text, const char *where,
                        struct err *e)
 {
-    const struct option *o = find(name);
+    const struct option *o = option_find(name);
     if (o)
-        return set(c, o, text, where, e);
-    o = find_secret_of_file(name);
+        return option_set(c, o, text, where, e);
+    o = option_find_secret_of_file(name);
     return o ? set_from_file(c, o, text, where, e) : 1;
 }
 
@@ -269,36 +101,15 @@ static int load_file(struct config *c, const char *path, struct err *e)
     return rc;
 }
 
-/* MANIMD_REDIS_URL, with `suffix` behind it. */
-static void environment_name(const struct option *o, const char *suffix, char ret[NAME_CHARS_MAX])
-{
-    int length = snprintf(ret, NAME_CHARS_MAX, "MANIMD_%s%s", o->name, suffix);
-    for (int i = 0; i < length; i++)
-        if (ret[i] >= 'a' && ret[i] <= 'z')
-            ret[i] = (char)(ret[i] - 'a' + 'A');
-}
-
-/* Copies the next name of a list with commas; false at its end. */
-static bool next_alias(const char **aliases, char ret[NAME_CHARS_MAX])
-{
-    size_t length = strcspn(*aliases, ",");
-    if (length == 0 || length >= NAME_CHARS_MAX)
-        return false;
-    memcpy(ret, *aliases, length);
-    ret[length] = '\0';
-    *aliases += length + ((*aliases)[length] == ',');
-    return true;
-}
-
 /* What the environment says under our name, else under the first alias that
  * is set; "" counts as not set, as deployment tools write it so. */
-static const char *environment_value(const struct option *o, char ret_name[NAME_CHARS_MAX])
+static const char *environment_value(const struct option *o, char ret_name[OPTION_NAME_CHARS_MAX])
 {
     const char *aliases = o->aliases, *value;
-    environment_name(o, "", ret_name);
+    option_environment_name(o, "", ret_name);
     do
         value = getenv(ret_name);
-    while (!(value && *value) && next_alias(&aliases, ret_name));
+    while (!(value && *value) && option_next_alias(&aliases, ret_name));
     return value && *value ? value : NULL;
 }
 
@@ -311,8 +122,8 @@ static int load_secret_files(struct config *c, const struct option *o, struct er
         if (access(path, F_OK) == 0)
             rc = set_from_file(c, o, path, "a systemd credential", e);
     }
-    char name[NAME_CHARS_MAX];
-    environment_name(o, "_FILE", name);
+    char name[OPTION_NAME_CHARS_MAX];
+    option_environment_name(o, "_FILE", name);
     const char *path = getenv(name);
     if (rc == 0 && path && *path)
         rc = set_from_file(c, o, path, name, e);
@@ -324,13 +135,13 @@ static int load_environment(struct config *c, struct err *e)
     int rc = 0;
     FOR_EACH_OPTION(o)
     {
-        char name[NAME_CHARS_MAX], where[WHERE_CHARS_MAX];
+        char name[OPTION_NAME_CHARS_MAX], where[WHERE_CHARS_MAX];
         if (o->type == OPTION_SECRET)
             rc = load_secret_files(c, o, e);
         const char *value = environment_value(o, name);
         if (rc == 0 && value) {
             snprintf(where, sizeof(where), "%s in the environment", name);
-            rc = set(c, o, value, where, e);
+            rc = option_set(c, o, value, where, e);
         }
         if (rc < 0)
             return rc;
@@ -340,12 +151,13 @@ static int load_environment(struct config *c, struct err *e)
 
 /* `--redis-url` and `--redis-url=…` to redis_url; the value behind "=" or
  * NULL. False when `arg` is no long option. */
-static bool split_argument(const char *arg, char ret_name[NAME_CHARS_MAX], const char **ret_value)
+static bool split_argument(const char *arg, char ret_name[OPTION_NAME_CHARS_MAX],
+                           const char **ret_value)
 {
     if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
         return false;
     size_t length = strcspn(arg + 2, "=");
-    if (length >= NAME_CHARS_MAX)
+    if (length >= OPTION_NAME_CHARS_MAX)
         return false;
     for (size_t i = 0; i < length; i++)
         ret_name[i] = arg[2 + i] == '-' ? '_' : arg[2 + i];
@@ -358,24 +170,25 @@ static bool split_argument(const char *arg, char ret_name[NAME_CHARS_MAX], const
 static int load_bool_argument(struct config *c, const char *name, struct err *e)
 {
     bool no = strncmp(name, "no_", 3) == 0;
-    const struct option *o = find(no ? name + 3 : name);
+    const struct option *o = option_find(no ? name + 3 : name);
     if (!o || o->type != OPTION_BOOL)
         return 1;
-    return set(c, o, no ? "false" : "true", "the command line", e);
+    return option_set(c, o, no ? "false" : "true", "the command line", e);
 }
 
 /* The number of arguments taken from the front of `argv`, 0 when the first is
  * not ours. */
 static int load_argument(struct config *c, int argc, char **argv, struct err *e)
 {
-    char name[NAME_CHARS_MAX];
+    char name[OPTION_NAME_CHARS_MAX];
     const char *value;
     if (!split_argument(argv[0], name, &value))
         return 0;
     int rc = value ? 1 : load_bool_argument(c, name, e);
     if (rc <= 0)
         return rc < 0 ? rc : 1;
-    bool ours = strcmp(name, "config") == 0 || find(name) || find_secret_of_file(name);
+    bool ours =
+        strcmp(name, "config") == 0 || option_find(name) || option_find_secret_of_file(name);
     if (!ours)
         return 0;
     if (!value && argc < 2)
@@ -424,7 +237,7 @@ int config_load(struct config *c, int *argc, char **argv, struct err *e)
 {
     struct config fresh = {0};
     FOR_EACH_OPTION(o)
-    put_default(&fresh, o);
+    option_put_default(&fresh, o);
     const char *path = config_path(*argc, argv);
     int rc = path ? load_file(&fresh, path, e) : 0;
     if (rc == 0)
@@ -443,9 +256,9 @@ void config_done(struct config *c)
 {
     FOR_EACH_OPTION(o)
     {
-        if (!holds_text(o))
+        if (!option_holds_text(o))
             continue;
-        char **value = field(c, o);
+        char **value = option_field(c, o);
         if (*value && o->type == OPTION_SECRET)
             explicit_bzero(*value, strlen(*value));
         free(*value);
@@ -453,26 +266,9 @@ void config_done(struct config *c)
     }
 }
 
-/* The value as text, NULL when it is the default. */
-static char *changed_value(const struct config *c, const struct option *o)
-{
-    if (o->type == OPTION_INT) {
-        int64_t value = *(int64_t *)field(c, o);
-        return value == o->number ? NULL : own_printf("%lld", (long long)value);
-    }
-    if (o->type == OPTION_BOOL) {
-        bool value = *(bool *)field(c, o);
-        return value == (o->number != 0) ? NULL : own_strdup(value ? "true" : "false");
-    }
-    const char *value = *(char **)field(c, o);
-    if (!value || (o->text && strcmp(o->text, value) == 0))
-        return NULL;
-    return own_strdup(value);
-}
-
 char **config_env(const struct config *c, enum option_for who)
 {
-    char **env = own_calloc(OPTION_COUNT + 5, sizeof(*env));
+    char **env = own_calloc(option_count + 5, sizeof(*env));
     size_t count = 0;
     const char *path = getenv("PATH"), *tmpdir = getenv("TMPDIR");
     env[count++] = own_printf("PATH=%s", path && *path ? path : DEFAULT_PATH);
@@ -484,11 +280,11 @@ char **config_env(const struct config *c, enum option_for who)
         env[count++] = own_printf("TMPDIR=%s", tmpdir);
     FOR_EACH_OPTION(o)
     {
-        own_free char *value = o->who & (int)who ? changed_value(c, o) : NULL;
-        char name[NAME_CHARS_MAX];
+        own_free char *value = o->who & (int)who ? option_changed_value(c, o) : NULL;
+        char name[OPTION_NAME_CHARS_MAX];
         if (!value)
             continue;
-        environment_name(o, "", name);
+        option_environment_name(o, "", name);
         env[count++] = own_printf("%s=%s", name, value);
     }
     return env;
@@ -517,62 +313,11 @@ void config_scrub_environment(void)
 {
     FOR_EACH_OPTION(o)
     {
-        char name[NAME_CHARS_MAX];
+        char name[OPTION_NAME_CHARS_MAX];
         const char *aliases = o->aliases;
-        environment_name(o, "", name);
+        option_environment_name(o, "", name);
         do
             scrub(name);
-        while (next_alias(&aliases, name));
+        while (option_next_alias(&aliases, name));
     }
-}
-
-static void print_json_text(struct buf *b, const char *name, const char *text)
-{
-    (void)buf_printf(b, ",\"%s\":", name);
-    if (text)
-        (void)json_quote(b, text, strlen(text));
-    else
-        (void)buf_add_str(b, "null");
-}
-
-static void print_json_row(struct buf *b, const struct option *o)
-{
-    (void)buf_printf(b, "{\"name\":\"%s\",\"type\":\"%s\"", o->name, type_names[o->type]);
-    if (holds_text(o))
-        print_json_text(b, "default", o->text);
-    else if (o->type == OPTION_BOOL)
-        (void)buf_printf(b, ",\"default\":%s", o->number ? "true" : "false");
-    else
-        (void)buf_printf(b, ",\"default\":%lld,\"low\":%lld,\"high\":%lld", (long long)o->number,
-                         (long long)o->low, (long long)o->high);
-    print_json_text(b, "aliases", o->aliases);
-    print_json_text(b, "help", o->help);
-    (void)buf_add_str(b, "}");
-}
-
-static void print_text_row(struct buf *b, const struct option *o)
-{
-    (void)buf_printf(b, "%-22s ", o->name);
-    if (holds_text(o))
-        (void)buf_printf(b, "%s", o->text && *o->text ? o->text : "unset");
-    else if (o->type == OPTION_BOOL)
-        (void)buf_printf(b, "%s", o->number ? "true" : "false");
-    else
-        (void)buf_printf(b, "%lld, from %lld to %lld", (long long)o->number, (long long)o->low,
-                         (long long)o->high);
-    (void)buf_printf(b, "\n    %s\n", o->help);
-}
-
-void config_print_table(FILE *out, bool json)
-{
-    own_buf struct buf b = BUF_INIT(CEILING_CONFIG_BYTES); /* the table is ours: it fits */
-    FOR_EACH_OPTION(o)
-    {
-        if (json)
-            (void)buf_add_str(&b, o == options ? "[\n" : ",\n");
-        (json ? print_json_row : print_text_row)(&b, o);
-    }
-    if (json)
-        (void)buf_add_str(&b, "\n]\n");
-    fputs(buf_str(&b), out);
 }

@@ -165,9 +165,7 @@ static int climb_to(struct walk *w, size_t depth)
 /* All beneath `path`; not the leaving of `path` itself. */
 static int walk_tree(struct walk *w, int dir_fd, const char *path)
 {
-    w->fd = fcntl(dir_fd == AT_FDCWD ? -1 : dir_fd, F_DUPFD_CLOEXEC, 0);
-    if (dir_fd == AT_FDCWD)
-        w->fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    w->fd = openat(dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int rc = w->fd < 0 ? -errno : enter(w, path);
     while (rc == 0 && w->pending_count) {
         struct pending next = w->pending[--w->pending_count];
