@@ -29,6 +29,9 @@ struct render_spec {
     const char *python;  /* executable */
     const char *harness; /* directory of the harness */
     const char *encoder; /* executable */
+    /* The extension _manimd.so; NULL: beside the harness, else in harness/
+     * beside this executable, where the build puts it. */
+    const char *native;
     int zygote_fd;       /* job socket lent by a warm zygote; -1: start cold */
     uid_t scene_uid, encoder_uid; /* 0: no uid of its own */
     int sandbox_minimum;          /* enum box_level */

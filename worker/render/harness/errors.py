@@ -1,0 +1,219 @@
+"""From an exception to words about the user's own file: its line, column,
+message and an excerpt; for TeX, TeX's own message and source line."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import traceback
+from types import FrameType, TracebackType
+from typing import Any
+
+MESSAGE_CHARS = 2000
+EXCERPT_CHARS = 2000
+TRACEBACK_CHARS = 6000
+CONTEXT_LINES = 2
+TEX_MODULE = os.path.join("manim", "utils", "tex_file_writing.py")
+
+
+class JobFault(Exception):
+    """A fault of the job's that we found ourselves; becomes its result."""
+
+    def __init__(self, outcome: str, message: str, **where: Any) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.message = message
+        self.where = where
+
+    @classmethod
+    def from_syntax_error(cls, error: SyntaxError, source: bytes) -> JobFault:
+        """Line, column and excerpt as the compiler gave them."""
+        lines = source.decode("utf-8", "replace").splitlines()
+        line = error.lineno or 0
+        return cls(
+            "source_rejected",
+            f"{type(error).__name__}: {error.msg}",
+            code=type(error).__name__,
+            line=line or None,
+            column=error.offset or None,
+            excerpt=excerpt(lines, line, error.offset or 0),
+        )
+
+    def as_result(self) -> dict[str, Any]:
+        """The words for the keeper."""
+        error = {"code": self.outcome, "message": self.message[:MESSAGE_CHARS], **self.where}
+        return {"outcome": self.outcome, "error": error}
+
+
+def excerpt(lines: list[str], line: int, column: int) -> str:
+    """The line in question with its neighbours, and a caret beneath it."""
+    if not 1 <= line <= len(lines):
+        return ""
+    first = max(1, line - CONTEXT_LINES)
+    last = min(len(lines), line + CONTEXT_LINES)
+    width = len(str(last))
+    out = []
+    for number in range(first, last + 1):
+        mark = ">" if number == line else " "
+        text = lines[number - 1].rstrip()[:200]
+        out.append(f"{mark} {number:{width}} | {text}".rstrip())
+        if number == line and 1 <= column <= 200:
+            out.append(f"  {'':{width}} | {' ' * (column - 1)}^")
+    return "\n".join(out)[:EXCERPT_CHARS]
+
+
+def frames_of(tb: TracebackType | None) -> list[TracebackType]:
+    """The traceback as a list, outermost first."""
+    out = []
+    while tb is not None:
+        out.append(tb)
+        tb = tb.tb_next
+    return out
+
+
+def column_of(tb: TracebackType) -> int | None:
+    """1-based column of the expression that raised."""
+    positions = list(tb.tb_frame.f_code.co_positions())
+    index = tb.tb_lasti // 2
+    if index >= len(positions) or positions[index][2] is None:
+        return None
+    line, _, column, _ = positions[index]
+    text = linecache.getline(tb.tb_frame.f_code.co_filename, line or 0)
+    # co_positions counts bytes of UTF-8.
+    return len(text.encode()[: column or 0].decode("utf-8", "ignore")) + 1
+
+
+def user_frames(error: BaseException, path: str) -> list[TracebackType]:
+    """Those in the user's file, else in its folder, outermost first."""
+    frames = frames_of(error.__traceback__)
+    own = [tb for tb in frames if tb.tb_frame.f_code.co_filename == path]
+    if own:
+        return own
+    folder = os.path.dirname(path) + os.sep
+    return [tb for tb in frames if tb.tb_frame.f_code.co_filename.startswith(folder)]
+
+
+def place(error: BaseException, path: str) -> dict[str, Any]:
+    """line, column, excerpt of the last frame in the user's file."""
+    frames = user_frames(error, path)
+    if not frames:
+        return {"line": None, "column": None, "excerpt": None}
+    tb = frames[-1]
+    file_name = tb.tb_frame.f_code.co_filename
+    lines = [line.rstrip("\n") for line in linecache.getlines(file_name)]
+    column = column_of(tb)
+    return {
+        "line": tb.tb_lineno,
+        "column": column,
+        "excerpt": excerpt(lines, tb.tb_lineno, column or 0),
+    }
+
+
+def user_traceback(error: BaseException, path: str) -> str:
+    """The user's frames, then where in the libraries it was raised."""
+    out = ["Traceback (most recent call last, your file only):\n"]
+    for tb in user_frames(error, path):
+        code = tb.tb_frame.f_code
+        name = os.path.basename(code.co_filename)
+        out.append(f'  File "{name}", line {tb.tb_lineno}, in {code.co_name}\n')
+        out.append(f"    {linecache.getline(code.co_filename, tb.tb_lineno).strip()}\n")
+    frames = frames_of(error.__traceback__)
+    if frames:
+        code = frames[-1].tb_frame.f_code
+        if code.co_filename != path:
+            library = code.co_filename.split("site-packages/")[-1]
+            out.append(f"  (raised in {library}, line {frames[-1].tb_lineno})\n")
+    out.extend(traceback.format_exception_only(error))
+    return "".join(out)[-TRACEBACK_CHARS:]
+
+
+def tex_frame(error: BaseException) -> FrameType | None:
+    """The frame of Manim's TeX module through which it came, if any."""
+    for tb in frames_of(error.__traceback__):
+        if tb.tb_frame.f_code.co_filename.endswith(TEX_MODULE):
+            return tb.tb_frame
+    return None
+
+
+def tex_log_message(log: str) -> tuple[str, int, str]:
+    """TeX's own message, the line of the .tex file, what it had read there."""
+    message, line, read = "", 0, ""
+    for text in log.splitlines():
+        if text.startswith("!") and not message:
+            message = text[1:].strip()
+        found = re.match(r"l\.(\d+) ?(.*)", text)
+        if found and message:
+            return message, int(found[1]), found[2].strip()
+    return message, line, read
+
+
+def read_text(path: str) -> str:
+    """A file's text, "" when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return ""
+
+
+def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
+    """A sentence with TeX's message, and the TeX source line with a mark."""
+    expression = str(frame.f_locals.get("expression", ""))[:300]
+    found = re.search(r"the log file: (\S+?\.log)", str(error))
+    if not found:
+        return f"{error} (formula: {expression})", ""
+    log_path = found[1]
+    message, line, read = tex_log_message(read_text(log_path))
+    lines = read_text(os.path.splitext(log_path)[0] + ".tex").splitlines()
+    words = f"TeX: {message or 'it failed without a message'}"
+    if read:
+        words += f" at: {read}"
+    words += f" (formula: {expression})"
+    return words, "TeX source:\n" + excerpt(lines, line, 0) if line else ""
+
+
+def tex_result(error: BaseException, frame: FrameType, path: str) -> dict[str, Any]:
+    """A formula that TeX refused."""
+    message, source = tex_details(error, frame)
+    where = place(error, path)
+    where["excerpt"] = "\n".join(filter(None, (where["excerpt"], source)))[:EXCERPT_CHARS]
+    return {
+        "outcome": "tex_error",
+        "error": {
+            "code": "TeX",
+            "message": message[:MESSAGE_CHARS],
+            **where,
+            "traceback": user_traceback(error, path),
+        },
+    }
+
+
+def sentence(error: BaseException) -> str:
+    """What to say first."""
+    if isinstance(error, SystemExit):
+        return f"the scene called exit ({error.code!r}) before it was done; end `construct` instead"
+    if isinstance(error, KeyboardInterrupt):
+        return "the scene raised KeyboardInterrupt"
+    if isinstance(error, RecursionError):
+        return f"RecursionError: {error}"
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def result_of(error: BaseException, path: str) -> dict[str, Any]:
+    """The outcome and the words for whatever ended the scene."""
+    if isinstance(error, JobFault):
+        return error.as_result()
+    frame = tex_frame(error)
+    if frame is not None and isinstance(error, (ValueError, RuntimeError, OSError)):
+        return tex_result(error, frame, path)
+    memory = isinstance(error, MemoryError)
+    return {
+        "outcome": "memory_limit" if memory else "scene_error",
+        "error": {
+            "code": type(error).__name__,
+            "message": sentence(error)[:MESSAGE_CHARS],
+            **place(error, path),
+            "traceback": user_traceback(error, path),
+        },
+    }

@@ -1,0 +1,92 @@
+"""How far a scene has come: a line of JSON at most ten times a second.
+
+Nobody knows how many plays a scene will make. But `construct` has lines, and
+the one that runs tells how far it is; within a play, the time that has passed
+of its run time leads on to the next statement. The estimate never goes back
+(loops do). No trace function: that would slow the scene down; the stack is
+looked at only when a line is due.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from types import CodeType
+from typing import Any
+
+INTERVAL_S = 0.1
+
+
+class Channel:
+    """Lines to the keeper, each at most LINE_BYTES long."""
+
+    LINE_BYTES = 60 * 1024
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def say(self, word: dict[str, Any]) -> None:
+        """Write one line; a keeper that has gone is not our concern."""
+        data = json.dumps(word).encode()[: self.LINE_BYTES] + b"\n"
+        try:
+            while data:
+                data = data[os.write(self.fd, data) :]
+        except OSError:
+            pass
+
+
+def statement_lines(code: CodeType) -> list[int]:
+    """The lines of a function that hold instructions, in order."""
+    lines = {line for _, _, line in code.co_lines() if line is not None}
+    lines.discard(code.co_firstlineno)
+    return sorted(lines) or [code.co_firstlineno]
+
+
+class Progress:
+    """Watches one scene."""
+
+    def __init__(self, channel: Channel, scene_class: type) -> None:
+        construct = getattr(scene_class, "construct", None)
+        self.channel = channel
+        self.code: CodeType | None = getattr(construct, "__code__", None)
+        self.lines = statement_lines(self.code) if self.code else [0]
+        self.best = 0.0
+        self.next_time = 0.0
+        self.plays = 0
+        self.play_frames = 0
+        self.play_total = 1.0
+
+    def begin_play(self, duration: float, fps: float) -> None:
+        """A play or wait begins that is to last `duration` seconds."""
+        self.plays += 1
+        self.play_frames = 0
+        self.play_total = max(1.0, duration * fps)
+
+    def frame(self, repeat: int, frames: int) -> None:
+        """`repeat` frames were drawn; `frames` in all."""
+        self.play_frames += repeat
+        now = time.monotonic()
+        if now >= self.next_time:
+            self.next_time = now + INTERVAL_S
+            self.tell(frames)
+
+    def tell(self, frames: int) -> None:
+        """Say where we are."""
+        self.best = max(self.best, self.estimate())
+        self.channel.say(
+            {"progress": {"percent": round(self.best, 1), "frames": frames, "play": self.plays}}
+        )
+
+    def estimate(self) -> float:
+        """0 … 99, from the line of `construct` that runs now."""
+        frame = sys._getframe()
+        while frame is not None and frame.f_code is not self.code:
+            frame = frame.f_back  # type: ignore[assignment]
+        if frame is None:
+            return 0.0
+        line = frame.f_lineno or self.lines[0]
+        done = sum(1 for each in self.lines if each < line)
+        within = min(1.0, self.play_frames / self.play_total)
+        return min(99.0, 100.0 * (done + within) / len(self.lines))

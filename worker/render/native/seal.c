@@ -1,0 +1,119 @@
+/* The way into the box: from a trusted fork of the zygote to a process that
+ * may run a stranger's code. Whatever fails here is told to the keeper as
+ * {"setup_failed"} and ends the process: it must not go on half-sealed. */
+#include "native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "../../base/err.h"
+#include "../../sandbox/box.h"
+
+#define SEAL_FAILED_STATUS 125
+
+static void __attribute__((noreturn)) fail(int job_fd, const struct err *e)
+{
+    char text[sizeof e->text];
+    size_t n = 0;
+    for (const char *s = e->text; *s && n + 1 < sizeof text; s++)
+        text[n++] = *s == '"' || *s == '\\' ? '\'' : (unsigned char)*s < ' ' ? ' ' : *s;
+    text[n] = 0;
+    native_say(job_fd, "{\"setup_failed\":\"%s\"}", text);
+    _exit(SEAL_FAILED_STATUS);
+}
+
+static long long number(PyObject *plan, const char *key)
+{
+    PyObject *value = PyDict_GetItemString(plan, key);
+    return value ? PyLong_AsLongLong(value) : 0;
+}
+
+static struct limits limits_from(PyObject *plan)
+{
+    return (struct limits){
+        .wall_ms = number(plan, "wall_ms"),
+        .cpu_ms = number(plan, "cpu_ms"),
+        .memory_bytes = number(plan, "memory_bytes"),
+        .disk_bytes = number(plan, "disk_bytes"),
+        .files = number(plan, "files"),
+        .processes = number(plan, "processes"),
+        .log_bytes = number(plan, "log_bytes"),
+        .output_bytes = number(plan, "output_bytes"),
+        .frames = number(plan, "frames"),
+    };
+}
+
+/* 0 = /dev/null, 1 and 2 = the log pipe. */
+static int standard_descriptors(int log_fd, struct err *e)
+{
+    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+        return err_errno(e, -errno, FAULT_HOST, "set up standard descriptors");
+    close(null_fd);
+    return 0;
+}
+
+/* plan["readable"]: paths beneath which it may read and run programs. */
+static int allow_readable(struct box_plan *p, PyObject *readable, struct err *e)
+{
+    Py_ssize_t count = readable ? PyList_Size(readable) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const char *path = PyUnicode_AsUTF8(PyList_GetItem(readable, i));
+        int rc = path ? box_plan_allow(p, path, BOX_READ | BOX_EXEC, e) : -EINVAL;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void keep_descriptors(struct box_plan *p, PyObject *keep)
+{
+    Py_ssize_t count = keep ? PyList_Size(keep) : 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        box_plan_keep(p, (int)PyLong_AsLong(PyList_GetItem(keep, i)));
+}
+
+static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
+{
+    const char *dir = PyUnicode_AsUTF8(PyDict_GetItemString(plan, "dir"));
+    int rc = box_plan_init(p, BOX_SCENE, (enum box_level)number(plan, "level"), e);
+    if (rc < 0)
+        return rc;
+    p->uid = (uid_t)number(plan, "uid");
+    p->gid = (gid_t)number(plan, "gid");
+    p->limits = limits_from(plan);
+    p->parent_death = true;
+    p->parent_pid = (pid_t)number(plan, "parent_pid");
+    p->dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (p->dir_fd < 0)
+        return err_errno(e, -errno, FAULT_HOST, "open the scene's directory");
+    keep_descriptors(p, PyDict_GetItemString(plan, "keep"));
+    return allow_readable(p, PyDict_GetItemString(plan, "readable"), e);
+}
+
+PyObject *native_seal(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int job_fd;
+    PyObject *plan;
+    if (!PyArg_ParseTuple(args, "iO!:seal", &job_fd, &PyDict_Type, &plan))
+        return NULL;
+    struct box_plan p;
+    struct err e = ERR_INIT;
+    if (standard_descriptors((int)number(plan, "log_fd"), &e) < 0 || make_plan(&p, plan, &e) < 0)
+        fail(job_fd, &e);
+    box_plan_keep(&p, job_fd);
+    /* The warden has blocked what it waits for. */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (box_seal(&p, &e) < 0)
+        fail(job_fd, &e);
+    native_say(job_fd, "{\"sealed\":%d}", (int)getpid());
+    close(job_fd);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
