@@ -10,6 +10,13 @@ $(BUILD)/unit/%: tests/unit/%.c $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Iworker $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
+# Seals itself and runs a command: for tests and for trying a box by hand.
+BOX_RUN := $(BUILD)/unit/sandbox/box-run
+$(BOX_RUN): tests/unit/sandbox/box_run.c $(BOX_LIB) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(filter $(BUILD)/unit/sandbox/%,$(UNIT)): | $(BOX_RUN)
+
 .PHONY: unit
 unit: $(UNIT) ## cmocka tests, one program a module
 	@scripts/run-unit $(UNIT)

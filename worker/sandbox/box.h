@@ -51,18 +51,27 @@ enum box_access {
     BOX_WRITE = 4, /* create, write, remove regular files and directories */
 };
 
-#define BOX_PATHS_MAX 48
+#define BOX_PATHS_MAX 64
 #define BOX_KEEP_FDS_MAX 16
+#define BOX_FILTER_MAX 1024
 
 /* What box_seal() is to do; plain data, prepared outside, no pointers into the
  * stranger's reach. Paths that do not exist on this machine are left out by
- * box_plan_allow() (returns 1 then). */
+ * box_plan_allow() (returns 1 then).
+ *
+ * The caller fills uid, gid, dir_fd, limits, parent_death and parent_pid
+ * between box_plan_init() and box_seal(); profile and level are fixed by
+ * box_plan_init(), which compiled the seccomp filter for them. A limit of 0 is
+ * not set. */
 struct box_plan {
     enum box_level level;
     enum box_profile profile;
     uid_t uid; /* 0: keep the uid (basic, none) */
-    gid_t gid;
-    int dir_fd; /* working directory of the box */
+    gid_t gid; /* 0: the same number as uid */
+    /* Working directory of the box, which it may read and write without being
+     * told by box_plan_allow(); -1: stay where we are, nothing is granted.
+     * The seal closes it; the plan does not own it. */
+    int dir_fd;
     int path_fds[BOX_PATHS_MAX];
     unsigned path_access[BOX_PATHS_MAX]; /* BOX_… bits */
     int paths;
@@ -70,20 +79,32 @@ struct box_plan {
     int kept;
     struct limits limits;
     bool parent_death; /* die when the parent does */
+    pid_t parent_pid;  /* whose death that is; 0: whoever it is now */
+    /* The seccomp program (struct sock_filter, 8 bytes each). */
+    uint64_t filter[BOX_FILTER_MAX];
+    unsigned filter_length;
 };
 
 /* Defaults for a profile, with the system paths that it needs (sandbox.md §6). */
-int box_plan_init(struct box_plan *p, enum box_profile profile,
-                  enum box_level level, struct err *e);
-int box_plan_allow(struct box_plan *p, const char *path, unsigned access,
-                   struct err *e);
+int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level,
+                  struct err *e);
+/* 0, or 1 when there is no such path here (nothing is allowed then). */
+int box_plan_allow(struct box_plan *p, const char *path, unsigned access, struct err *e);
+/* The plan keeps a duplicate; the caller's descriptor stays the caller's. */
 int box_plan_allow_fd(struct box_plan *p, int dir_fd, unsigned access);
+/* `fd` survives the seal (no directory may). More than BOX_KEEP_FDS_MAX abort. */
 void box_plan_keep(struct box_plan *p, int fd);
+/* Closes the plan's descriptors; safe on a zeroed plan and after itself. */
 void box_plan_done(struct box_plan *p);
 
-/* In the process to be boxed, which has one thread. Returns only when every
- * layer of the plan's level holds; else a negative errno and the layer that
- * failed in `e` (the caller must _exit; it may be half-sealed). */
+/* In the process to be boxed, which has one thread (-EBUSY else). Returns 0
+ * only when every layer of the plan's level holds; else a negative errno and
+ * the layer that failed in `e` (the caller must _exit; it may be half-sealed).
+ *
+ * It closes every descriptor above 2 that is not kept, the plan's own and
+ * dir_fd included, sets umask 077, starts a session and lets the process be
+ * dumped by its own uid only (which is how memory is measured). Signals are
+ * left as they are: their handlers and mask are the caller's. */
 int box_seal(const struct box_plan *p, struct err *e);
 
 /* Uids for this worker's slots: two per slot (scene, encoder), from `base`, or
@@ -97,28 +118,34 @@ uid_t box_random_uid_base(void);
 
 /* Kills whatever the box still runs, until nothing does: by a helper that takes
  * the uid and calls kill(-1), again until a sweep of /proc finds nothing; for a
- * box without its own uid, the descendants of `reaper_pid`. 0 when empty,
- * -ETIMEDOUT after `within_ms`. */
+ * box without its own uid (0), the descendants of `reaper_pid`, which must be a
+ * subreaper and is itself spared. 0 when empty, -ETIMEDOUT after `within_ms`.
+ * The caller reaps its own children: a zombie holds nothing but its number, so
+ * it does not count. */
 int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e);
-/* Processes of the box now (0: empty). */
+/* Processes of the box now, zombies left out (0: empty). */
 int box_count(uid_t uid, pid_t reaper_pid);
 
 /* What is seen of a running box, by one look at /proc. */
 struct box_usage {
-    int64_t memory_bytes;      /* sum of RssAnon + RssShmem */
+    int64_t memory_bytes;      /* sum of anonymous, shared and swapped pages
+                                  and page tables of all its processes */
     int64_t memory_peak_bytes; /* the largest of those sums so far */
-    int64_t cpu_ms;            /* living processes only */
-    int processes;
+    int64_t cpu_ms;            /* of the living, and of what they reaped; never
+                                  falls */
+    int processes;             /* tasks: a thread counts as one */
     int64_t disk_bytes, files; /* as of the last disk look */
 };
 struct box_watch {
     uid_t uid;
     pid_t reaper_pid;
-    int dir_fd; /* whose tree is measured */
+    int dir_fd; /* whose tree is measured; -1: none */
     struct limits limits;
+    int64_t shared_bytes;  /* memory of ours that it maps (the ring): not its own */
     int64_t cpu_ms_reaped; /* the caller adds what reaped children used */
     struct box_usage usage;
     int64_t next_disk_look_ms;
+    int64_t next_pss_look_ms;
 };
 /* Looks once (call it every 50 ms). Returns OUTCOME_completed while all is
  * within the limits, else the outcome that says which was passed. A sum over
@@ -137,8 +164,7 @@ const char *box_level_name(enum box_level level);
 /* -1 when it is no level. */
 int box_level_from_name(const char *name);
 /* {"level":…, "layers":{name: state…}} for results. */
-int box_describe(enum box_level level,
-                 const struct box_layer_report layers[LAYER_COUNT],
+int box_describe(enum box_level level, const struct box_layer_report layers[LAYER_COUNT],
                  struct buf *ret);
 
 #endif

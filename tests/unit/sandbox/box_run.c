@@ -1,0 +1,93 @@
+/* box-run: seals itself and executes a command, to see from a shell what a box
+ * is like.
+ *
+ *   box-run [-l LEVEL] [-p scene|encoder] [-u UID] [-d DIR] [-r PATH]…
+ *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] -- COMMAND…
+ *
+ * DIR is where it works and may write (created and handed over by the caller);
+ * PATHs are readable and executable. Exit 125: the seal failed. */
+#include "sandbox/box.h"
+
+#include "base/err.h"
+#include "base/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int fail(const char *what, const struct err *e)
+{
+    fprintf(stderr, "box-run: %s: %s\n", what, e->text[0] ? e->text : strerror(errno));
+    return 125;
+}
+
+struct arguments {
+    enum box_level level;
+    enum box_profile profile;
+    uid_t uid;
+    const char *dir;
+    const char *paths[16];
+    int path_count;
+    struct limits limits;
+};
+
+static int parse(int argc, char **argv, struct arguments *a)
+{
+    for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:")) != -1;) {
+        long long number = optarg ? strtoll(optarg, NULL, 10) : 0;
+        if (option == 'l' && box_level_from_name(optarg) >= 0)
+            a->level = (enum box_level)box_level_from_name(optarg);
+        else if (option == 'p')
+            a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER : BOX_SCENE;
+        else if (option == 'u')
+            a->uid = (uid_t)number;
+        else if (option == 'd')
+            a->dir = optarg;
+        else if (option == 'r' && a->path_count < 16)
+            a->paths[a->path_count++] = optarg;
+        else if (option == 'm')
+            a->limits.memory_bytes = number << 20;
+        else if (option == 'n')
+            a->limits.processes = number;
+        else if (option == 'D')
+            a->limits.disk_bytes = number << 20;
+        else if (option == 'c')
+            a->limits.cpu_ms = number * 1000;
+        else
+            return -EINVAL;
+    }
+    return optind < argc ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {.level = BOX_STANDARD, .dir = ".", .limits.processes = 64};
+    if (parse(argc, argv, &a) < 0) {
+        fprintf(stderr, "usage: box-run [-l LEVEL] [-p PROFILE] [-u UID] [-d DIR] [-r PATH]… "
+                        "[-m MB] [-n PROCESSES] [-D MB] [-c S] -- COMMAND…\n");
+        return 2;
+    }
+    struct err e = ERR_INIT;
+    struct box_plan plan;
+    if (box_plan_init(&plan, a.profile, a.level, &e) < 0)
+        return fail("plan", &e);
+    for (int i = 0; i < a.path_count; i++) {
+        if (box_plan_allow(&plan, a.paths[i], BOX_READ | BOX_EXEC, &e) != 0)
+            return fail(a.paths[i], &e);
+    }
+    plan.dir_fd = open(a.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (plan.dir_fd < 0)
+        return fail(a.dir, &e);
+    plan.uid = a.uid;
+    plan.limits = a.limits;
+    if (box_seal(&plan, &e) < 0)
+        return fail("seal", &e);
+    execvpe(argv[optind], argv + optind, environ);
+    fprintf(stderr, "box-run: run \"%s\": %s\n", argv[optind], strerror(errno));
+    return 126;
+}

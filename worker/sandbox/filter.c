@@ -1,0 +1,429 @@
+/* Which system calls a scene and an encoder may make: see seccomp.c. */
+#include "filter.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <termios.h>
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+
+/* What reading, computing, waiting and threads need. */
+static const char *const common[] = {"read",
+                                     "write",
+                                     "readv",
+                                     "writev",
+                                     "pread64",
+                                     "pwrite64",
+                                     "preadv",
+                                     "pwritev",
+                                     "preadv2",
+                                     "pwritev2",
+                                     "open",
+                                     "openat",
+                                     "openat2",
+                                     "close",
+                                     "close_range",
+                                     "lseek",
+                                     "stat",
+                                     "fstat",
+                                     "lstat",
+                                     "newfstatat",
+                                     "statx",
+                                     "access",
+                                     "faccessat",
+                                     "faccessat2",
+                                     "ftruncate",
+                                     "fallocate",
+                                     "fsync",
+                                     "fdatasync",
+                                     "fadvise64",
+                                     "readlink",
+                                     "readlinkat",
+                                     "getdents",
+                                     "getdents64",
+                                     "getcwd",
+                                     "unlink",
+                                     "unlinkat",
+                                     "rename",
+                                     "renameat",
+                                     "renameat2",
+                                     "statfs",
+                                     "fstatfs",
+                                     "dup",
+                                     "dup2",
+                                     "dup3",
+                                     "fcntl",
+                                     "flock",
+                                     "pipe",
+                                     "pipe2",
+                                     "poll",
+                                     "ppoll",
+                                     "select",
+                                     "pselect6",
+                                     "epoll_create",
+                                     "epoll_create1",
+                                     "epoll_ctl",
+                                     "epoll_wait",
+                                     "epoll_pwait",
+                                     "epoll_pwait2",
+                                     "eventfd",
+                                     "eventfd2",
+                                     "munmap",
+                                     "mprotect",
+                                     "mremap",
+                                     "brk",
+                                     "madvise",
+                                     "mincore",
+                                     "membarrier",
+                                     "exit",
+                                     "exit_group",
+                                     "futex",
+                                     "futex_waitv",
+                                     "set_robust_list",
+                                     "get_robust_list",
+                                     "set_tid_address",
+                                     "rseq",
+                                     "sched_yield",
+                                     "sched_getaffinity",
+                                     "sched_getparam",
+                                     "sched_getscheduler",
+                                     "sched_get_priority_max",
+                                     "sched_get_priority_min",
+                                     "getpriority",
+                                     "getcpu",
+                                     "rt_sigaction",
+                                     "rt_sigprocmask",
+                                     "rt_sigreturn",
+                                     "rt_sigpending",
+                                     "rt_sigsuspend",
+                                     "rt_sigtimedwait",
+                                     "sigaltstack",
+                                     "restart_syscall",
+                                     "kill",
+                                     "tgkill",
+                                     "pause",
+                                     "getpid",
+                                     "gettid",
+                                     "getppid",
+                                     "getuid",
+                                     "geteuid",
+                                     "getgid",
+                                     "getegid",
+                                     "getresuid",
+                                     "getresgid",
+                                     "getgroups",
+                                     "getpgid",
+                                     "getpgrp",
+                                     "getsid",
+                                     "capget",
+                                     "umask",
+                                     "clock_gettime",
+                                     "clock_getres",
+                                     "clock_nanosleep",
+                                     "nanosleep",
+                                     "gettimeofday",
+                                     "time",
+                                     "times",
+                                     "getrusage",
+                                     "getrlimit",
+                                     "uname",
+                                     "sysinfo",
+                                     "getrandom",
+                                     "arch_prctl",
+                                     "get_thread_area",
+                                     "set_thread_area",
+                                     NULL};
+
+/* Programs, directories, timers: Python, TeX, dvisvgm. */
+static const char *const scene_only[] = {"creat",
+                                         "truncate",
+                                         "sendfile",
+                                         "copy_file_range",
+                                         "splice",
+                                         "readahead",
+                                         "chdir",
+                                         "fchdir",
+                                         "mkdir",
+                                         "mkdirat",
+                                         "rmdir",
+                                         "fchmod",
+                                         "fork",
+                                         "vfork",
+                                         "execve",
+                                         "execveat",
+                                         "wait4",
+                                         "waitid",
+                                         "setpgid",
+                                         "setsid",
+                                         "tkill",
+                                         "rt_sigqueueinfo",
+                                         "timer_create",
+                                         "timer_settime",
+                                         "timer_gettime",
+                                         "timer_getoverrun",
+                                         "timer_delete",
+                                         "timerfd_create",
+                                         "timerfd_settime",
+                                         "timerfd_gettime",
+                                         "setitimer",
+                                         "getitimer",
+                                         "alarm",
+                                         "signalfd",
+                                         "signalfd4",
+                                         "pidfd_open",
+                                         "pidfd_send_signal",
+                                         "setrlimit",
+                                         "mlock",
+                                         "munlock",
+                                         "get_mempolicy",
+                                         NULL};
+
+/* By path, on files that the box need not be able to open: Landlock does not
+ * look at these, so only a uid of one's own makes them harmless. */
+static const char *const attributes[] = {"chmod",  "fchmodat",  "fchmodat2", "utime",
+                                         "utimes", "utimensat", "futimesat", NULL};
+
+/* Never needed, each a known way out, or to harm the host; refused as a kernel
+ * does that does not let you, not as one that does not know it. */
+static const char *const forbidden[] = {"ptrace",
+                                        "process_vm_readv",
+                                        "process_vm_writev",
+                                        "process_madvise",
+                                        "kcmp",
+                                        "pidfd_getfd",
+                                        "bpf",
+                                        "perf_event_open",
+                                        "userfaultfd",
+                                        "keyctl",
+                                        "add_key",
+                                        "request_key",
+                                        "io_uring_setup",
+                                        "io_uring_enter",
+                                        "io_uring_register",
+                                        "seccomp",
+                                        "mount",
+                                        "umount",
+                                        "umount2",
+                                        "pivot_root",
+                                        "chroot",
+                                        "setns",
+                                        "unshare",
+                                        "open_tree",
+                                        "move_mount",
+                                        "fsopen",
+                                        "fsmount",
+                                        "fsconfig",
+                                        "fspick",
+                                        "mount_setattr",
+                                        "open_by_handle_at",
+                                        "name_to_handle_at",
+                                        "swapon",
+                                        "swapoff",
+                                        "reboot",
+                                        "kexec_load",
+                                        "kexec_file_load",
+                                        "init_module",
+                                        "finit_module",
+                                        "delete_module",
+                                        "acct",
+                                        "quotactl",
+                                        "quotactl_fd",
+                                        "syslog",
+                                        "settimeofday",
+                                        "clock_settime",
+                                        "clock_adjtime",
+                                        "adjtimex",
+                                        "sethostname",
+                                        "setdomainname",
+                                        "iopl",
+                                        "ioperm",
+                                        "modify_ldt",
+                                        "vhangup",
+                                        "fanotify_init",
+                                        "fanotify_mark",
+                                        "sync",
+                                        "syncfs",
+                                        "shmget",
+                                        "shmat",
+                                        "shmctl",
+                                        "shmdt",
+                                        "semget",
+                                        "semop",
+                                        "semctl",
+                                        "semtimedop",
+                                        "msgget",
+                                        "msgsnd",
+                                        "msgrcv",
+                                        "msgctl",
+                                        "ipc",
+                                        "mq_open",
+                                        "mq_unlink",
+                                        "mq_timedsend",
+                                        "mq_timedreceive",
+                                        "mq_notify",
+                                        "mq_getsetattr",
+                                        "vmsplice",
+                                        "move_pages",
+                                        "migrate_pages",
+                                        "mbind",
+                                        "set_mempolicy",
+                                        "set_mempolicy_home_node",
+                                        "setuid",
+                                        "setgid",
+                                        "setreuid",
+                                        "setregid",
+                                        "setresuid",
+                                        "setresgid",
+                                        "setfsuid",
+                                        "setfsgid",
+                                        "setgroups",
+                                        "capset",
+                                        "chown",
+                                        "fchown",
+                                        "lchown",
+                                        "fchownat",
+                                        "mknod",
+                                        "mknodat",
+                                        "link",
+                                        "linkat",
+                                        "symlink",
+                                        "symlinkat",
+                                        "sched_setscheduler",
+                                        "sched_setparam",
+                                        "sched_setattr",
+                                        "ioprio_set",
+                                        "lookup_dcookie",
+                                        "personality",
+                                        "uselib",
+                                        "ustat",
+                                        "sysfs",
+                                        "nfsservctl",
+                                        "remap_file_pages",
+                                        NULL};
+
+static const char *const encoder_forbidden[] = {"fork",     "vfork",  "execve",   "execveat",
+                                                "chmod",    "fchmod", "fchmodat", "fchmodat2",
+                                                "truncate", NULL};
+
+static const char *const shared_uid_forbidden[] = {"chmod",  "fchmodat",  "fchmodat2", "utime",
+                                                   "utimes", "futimesat", NULL};
+
+/* glibc asks for its name service cache by a socket and goes on without. */
+static const char *const sockets[] = {"socket", "socketpair", "socketcall", NULL};
+
+/* As on a file system without them: Python's shutil then copies without. */
+static const char *const attributes_extended[] = {
+    "setxattr",     "lsetxattr",    "fsetxattr",  "getxattr",   "lgetxattr",
+    "fgetxattr",    "listxattr",    "llistxattr", "flistxattr", "removexattr",
+    "lremovexattr", "fremovexattr", NULL};
+
+/* What one plan gets must not name a call twice: libseccomp would refuse. */
+static const struct filter_names groups[] = {
+    {FILTER_ALL, 0, common},
+    {FILTER_SCENE, 0, scene_only},
+    {FILTER_SCENE_OWN_UID, 0, attributes},
+    {FILTER_SCENE_SHARED_UID, EPERM, shared_uid_forbidden},
+    {FILTER_ALL, EPERM, forbidden},
+    {FILTER_ENCODER, EPERM, encoder_forbidden},
+    {FILTER_ALL, EAFNOSUPPORT, sockets},
+    {FILTER_ALL, ENOTSUP, attributes_extended},
+};
+
+#define NAMESPACES                                                                                \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+     CLONE_NEWNET)
+
+#define IF(number, operator, ...)                                      \
+    {                                                                  \
+        .used = true, .index = (number), .op = (operator), __VA_ARGS__ \
+    }
+#define IF_IS(number, value) IF(number, FILTER_EQ, .a = (value))
+#define IF_ABOVE(number, value) IF(number, FILTER_GT, .a = (value))
+#define IF_BITS(number, mask, value) IF(number, FILTER_MASKED, .a = (mask), .b = (value))
+#define NO_NAMESPACE(flag)                                   \
+    {                                                        \
+        "clone", FILTER_SCENE, EPERM, IF_BITS(0, flag, flag) \
+    }
+#define ALLOW_IOCTL(command)                      \
+    {                                             \
+        "ioctl", FILTER_ALL, 0, IF_IS(1, command) \
+    }
+#define ALLOW_PRCTL(option)                      \
+    {                                            \
+        "prctl", FILTER_ALL, 0, IF_IS(0, option) \
+    }
+
+/* Conditions on one call must not overlap, or the first that was added wins. */
+static const struct filter_rule rules[] = {
+    /* clone3() hides its flags in memory, where no filter sees them: ENOSYS. */
+    {"clone", FILTER_SCENE, 0, IF_BITS(0, NAMESPACES, 0)},
+    NO_NAMESPACE(CLONE_NEWNS),
+    NO_NAMESPACE(CLONE_NEWCGROUP),
+    NO_NAMESPACE(CLONE_NEWUTS),
+    NO_NAMESPACE(CLONE_NEWIPC),
+    NO_NAMESPACE(CLONE_NEWUSER),
+    NO_NAMESPACE(CLONE_NEWPID),
+    NO_NAMESPACE(CLONE_NEWNET),
+    {"clone", FILTER_ENCODER, 0, IF_BITS(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)},
+    {"clone", FILTER_ENCODER, EPERM, IF_BITS(0, CLONE_THREAD, 0)},
+
+    /* Shared anonymous memory stays allocated while it is in no process's
+     * resident set (MADV_DONTNEED, a part unmapped), out of the watch's sight;
+     * as does memory of /dev/zero, which is therefore not to be had, and that
+     * of memfd_create(). Huge pages are counted nowhere. */
+    {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS, 0)},
+    {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED | MAP_HUGETLB, MAP_ANONYMOUS)},
+    {"mmap", FILTER_ALL, EPERM, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED)},
+
+    /* Itself only. */
+    {"prlimit64", FILTER_ALL, 0, IF_IS(0, 0)},
+    {"prlimit64", FILTER_ALL, EPERM, IF_ABOVE(0, 0)},
+    {"sched_setaffinity", FILTER_ALL, 0, IF_IS(0, 0)},
+    {"sched_setaffinity", FILTER_ALL, EPERM, IF_ABOVE(0, 0)},
+    {"setpriority", FILTER_ALL, EPERM, IF_ABOVE(0, 0)},
+    {"setpriority", FILTER_SCENE_OWN_UID, 0, IF_IS(0, PRIO_PROCESS)},
+
+    /* By path; of an open file (path NULL) always. */
+    {"utimensat", FILTER_SCENE, 0, IF_IS(1, 0)},
+    {"utimensat", FILTER_SCENE_OWN_UID, 0, IF_ABOVE(1, 0)},
+    {"utimensat", FILTER_SCENE_SHARED_UID, EPERM, IF_ABOVE(1, 0)},
+
+    /* Not TIOCSTI, TIOCLINUX, nor any device's own. */
+    ALLOW_IOCTL(TCGETS),
+    ALLOW_IOCTL(TIOCGWINSZ),
+    ALLOW_IOCTL(FIONREAD),
+    ALLOW_IOCTL(FIONBIO),
+    ALLOW_IOCTL(FIOCLEX),
+    ALLOW_IOCTL(FIONCLEX),
+
+    ALLOW_PRCTL(PR_SET_NAME),
+    ALLOW_PRCTL(PR_GET_NAME),
+    ALLOW_PRCTL(PR_SET_PDEATHSIG),
+    ALLOW_PRCTL(PR_GET_PDEATHSIG),
+    ALLOW_PRCTL(PR_GET_DUMPABLE),
+    ALLOW_PRCTL(PR_CAPBSET_READ),
+    ALLOW_PRCTL(PR_SET_NO_NEW_PRIVS),
+    ALLOW_PRCTL(PR_GET_NO_NEW_PRIVS),
+    ALLOW_PRCTL(PR_SET_VMA), /* malloc names its mappings */
+};
+
+size_t filter_groups(const struct filter_names **ret)
+{
+    *ret = groups;
+    return sizeof groups / sizeof groups[0];
+}
+
+size_t filter_rules(const struct filter_rule **ret)
+{
+    *ret = rules;
+    return sizeof rules / sizeof rules[0];
+}

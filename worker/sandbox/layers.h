@@ -1,0 +1,40 @@
+/* The layers of the seal, one function each; seal.c calls them in the order of
+ * sandbox.md §5, probe.c tries them one at a time. Private to the room.
+ *
+ * Each acts on the calling process, returns 0 when its layer holds, and a
+ * negative errno with a sentence otherwise. */
+#ifndef MANIMD_BOX_LAYERS_H
+#define MANIMD_BOX_LAYERS_H
+
+#include "box.h"
+
+#include <stdbool.h>
+
+struct err;
+
+/* descriptors.c */
+int layer_descriptors(const struct box_plan *p, struct err *e);
+/* After Landlock has used them: the plan's paths and directory. */
+int layer_descriptors_rest(const struct box_plan *p, struct err *e);
+
+/* rlimits.c */
+int layer_rlimits(const struct box_plan *p, struct err *e);
+
+/* ids.c */
+int layer_capabilities(const struct box_plan *p, struct err *e);
+int layer_uid(const struct box_plan *p, struct err *e);
+int layer_no_new_privs(const struct box_plan *p, struct err *e);
+
+/* landlock.c */
+int layer_landlock(const struct box_plan *p, struct err *e);
+/* 0 when the kernel has none, a negative errno when it is refused. */
+int landlock_abi(void);
+/* The errata that this kernel has mended, a bit each (bit 0: erratum 1). */
+unsigned landlock_errata(void);
+
+/* seccomp.c */
+/* Compiles the allow-list of p->profile at p->level into the plan. */
+int filter_compile(struct box_plan *p, struct err *e);
+int layer_seccomp(const struct box_plan *p, struct err *e);
+
+#endif

@@ -1,0 +1,74 @@
+/* Levels and layers by name, and what is said of them in results. */
+#include "box.h"
+
+#include "../base/buf.h"
+#include "../base/json.h"
+
+#include <string.h>
+
+static const char *const layer_names[LAYER_COUNT] = {
+    [LAYER_UID] = "uid",
+    [LAYER_CAPABILITIES] = "capabilities",
+    [LAYER_NO_NEW_PRIVS] = "no_new_privs",
+    [LAYER_LANDLOCK] = "landlock",
+    [LAYER_SECCOMP] = "seccomp",
+    [LAYER_RLIMITS] = "rlimits",
+    [LAYER_DESCRIPTORS] = "descriptors",
+    [LAYER_NAMESPACES] = "namespaces",
+    [LAYER_CGROUP] = "cgroup",
+};
+
+static const char *const level_names[] = {
+    [BOX_NONE] = "none",
+    [BOX_BASIC] = "basic",
+    [BOX_STANDARD] = "standard",
+    [BOX_STRONG] = "strong",
+};
+
+static const char *const state_names[] = {
+    [LAYER_ACTIVE] = "active",
+    [LAYER_DEGRADED] = "degraded",
+    [LAYER_UNAVAILABLE] = "unavailable",
+};
+
+const char *box_layer_name(enum box_layer layer)
+{
+    return layer_names[layer];
+}
+
+const char *box_level_name(enum box_level level)
+{
+    return level_names[level];
+}
+
+int box_level_from_name(const char *name)
+{
+    for (int i = 0; i <= BOX_STRONG; i++) {
+        if (strcmp(level_names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* A reason is given where there is one: {"state":…,"reason":…}; else the state. */
+static int describe_layer(const struct box_layer_report *layer, struct buf *ret)
+{
+    const char *state = state_names[layer->state];
+    if (!layer->reason[0])
+        return buf_printf(ret, "\"%s\"", state);
+    int rc = buf_printf(ret, "{\"state\":\"%s\",\"reason\":", state);
+    json_quote(ret, layer->reason, strlen(layer->reason));
+    return rc < 0 ? rc : buf_add_str(ret, "}");
+}
+
+int box_describe(enum box_level level, const struct box_layer_report layers[LAYER_COUNT],
+                 struct buf *ret)
+{
+    int rc = buf_printf(ret, "{\"level\":\"%s\",\"layers\":{", level_names[level]);
+    for (int i = 0; i < LAYER_COUNT && rc == 0; i++) {
+        rc = buf_printf(ret, "%s\"%s\":", i ? "," : "", layer_names[i]);
+        if (rc == 0)
+            rc = describe_layer(&layers[i], ret);
+    }
+    return rc == 0 ? buf_add_str(ret, "}}") : rc;
+}

@@ -1,0 +1,128 @@
+/* Layer: seccomp. Which system calls a box may make at all.
+ *
+ * An allow-list: what is named here as allowed is, what is named as refused
+ * gets the errno beside it, everything else (also what no kernel has yet)
+ * ENOSYS, so that libraries take their older way. A foreign architecture or
+ * x32 kills. Calls were found by tracing renders (sandbox.md §6).
+ *
+ * The program is compiled outside the box by box_plan_init(); sealing is one
+ * system call. */
+#include "layers.h"
+
+#include "../base/err.h"
+#include "../base/own.h"
+#include "filter.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct sock_filter) == sizeof(uint64_t), "a plan holds instructions");
+
+/* A name that this library or architecture does not know is left out: the
+ * default refuses it. */
+static int add(scmp_filter_ctx ctx, uint32_t action, const char *name,
+               const struct filter_argument *arg)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    if (number < 0)
+        return 0;
+    if (!arg)
+        return seccomp_rule_add_array(ctx, action, number, 0, NULL);
+    const struct scmp_arg_cmp compare = {
+        .arg = arg->index, .op = (enum scmp_compare)arg->op, .datum_a = arg->a, .datum_b = arg->b};
+    return seccomp_rule_add_array(ctx, action, number, 1, &compare);
+}
+
+static int add_rules(scmp_filter_ctx ctx, unsigned kind, struct err *e)
+{
+    const struct filter_rule *rules;
+    size_t count = filter_rules(&rules);
+    for (size_t i = 0; i < count; i++) {
+        const struct filter_rule *r = &rules[i];
+        if (!(r->kinds & kind))
+            continue;
+        uint32_t action = r->refuse ? SCMP_ACT_ERRNO((uint32_t)r->refuse) : SCMP_ACT_ALLOW;
+        int rc = add(ctx, action, r->name, r->argument.used ? &r->argument : NULL);
+        if (rc < 0)
+            return err_errno(e, rc, FAULT_HOST, "seccomp rule for %s", r->name);
+    }
+    return 0;
+}
+
+static int add_names(scmp_filter_ctx ctx, unsigned kind, struct err *e)
+{
+    const struct filter_names *groups;
+    size_t count = filter_groups(&groups);
+    for (size_t i = 0; i < count; i++) {
+        if (!(groups[i].kinds & kind))
+            continue;
+        uint32_t action =
+            groups[i].refuse ? SCMP_ACT_ERRNO((uint32_t)groups[i].refuse) : SCMP_ACT_ALLOW;
+        for (const char *const *name = groups[i].names; *name; name++) {
+            int rc = add(ctx, action, *name, NULL);
+            if (rc < 0)
+                return err_errno(e, rc, FAULT_HOST, "seccomp rule for %s", *name);
+        }
+    }
+    return 0;
+}
+
+/* libseccomp writes a program only to a file. */
+static int export_program(scmp_filter_ctx ctx, struct box_plan *p, struct err *e)
+{
+    own_fd int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    int rc = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
+    if (rc < 0)
+        return err_errno(e, rc, FAULT_HOST, "compile the seccomp filter");
+    ssize_t bytes = pread(fd, p->filter, sizeof p->filter, 0);
+    struct stat st;
+    if (bytes <= 0 || fstat(fd, &st) < 0 || st.st_size != bytes)
+        return err_set(e, -E2BIG, FAULT_HOST, "compile the seccomp filter: it is too long");
+    p->filter_length = (unsigned)((size_t)bytes / sizeof p->filter[0]);
+    return 0;
+}
+
+static unsigned kind_of(const struct box_plan *p)
+{
+    if (p->level == BOX_BASIC)
+        return p->profile == BOX_SCENE ? FILTER_SCENE_SHARED_UID : FILTER_ENCODER_SHARED_UID;
+    return p->profile == BOX_SCENE ? FILTER_SCENE_OWN_UID : FILTER_ENCODER_OWN_UID;
+}
+
+int filter_compile(struct box_plan *p, struct err *e)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    if (!ctx)
+        return err_set(e, -ENOMEM, FAULT_HOST, "compile the seccomp filter");
+    int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (rc == 0)
+        rc = add_names(ctx, kind_of(p), e);
+    if (rc == 0)
+        rc = add_rules(ctx, kind_of(p), e);
+    /* A tree instead of a list: tens of compares less on every call. */
+    if (rc == 0)
+        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (rc == 0)
+        rc = export_program(ctx, p, e);
+    seccomp_release(ctx);
+    return rc;
+}
+
+int layer_seccomp(const struct box_plan *p, struct err *e)
+{
+    if (p->filter_length == 0)
+        return err_set(e, -EINVAL, FAULT_HOST, "seal: the plan has no seccomp filter");
+    /* The kernel copies it; the plan is only read. */
+    struct sock_fprog program = {.len = (unsigned short)p->filter_length,
+                                 .filter = (struct sock_filter *)(uintptr_t)p->filter};
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+        return err_errno(e, -errno, FAULT_HOST, "enter seccomp");
+    return 0;
+}

@@ -1,0 +1,167 @@
+#include "sweep.h"
+
+#include "../base/own.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void close_dir(DIR **d)
+{
+    if (*d)
+        closedir(*d);
+}
+#define own_dir __attribute__((cleanup(close_dir)))
+
+ssize_t sweep_read(pid_t pid, const char *name, char *ret, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    size_t filled = 0;
+    for (ssize_t n = 1; n > 0 && filled < size - 1; filled += (size_t)n) {
+        n = read(fd, ret + filled, size - 1 - filled);
+        if (n < 0)
+            return -errno;
+    }
+    ret[filled] = '\0';
+    return (ssize_t)filled;
+}
+
+int64_t sweep_field_bytes(const char *text, const char *key)
+{
+    for (const char *at = text; (at = strstr(at, key)); at++) {
+        if (at == text || at[-1] == '\n')
+            return strtoll(at + strlen(key), NULL, 10) * 1024;
+    }
+    return 0;
+}
+
+/* Fields of /proc/PID/stat by their number in proc(5), counted behind the name,
+ * which is in brackets and may hold anything, brackets too. */
+enum { STAT_STATE = 3, STAT_PPID = 4, STAT_UTIME = 14, STAT_CSTIME = 17, STAT_THREADS = 20 };
+
+static bool read_stat(struct sweep_process *p)
+{
+    char text[1024];
+    if (sweep_read(p->pid, "stat", text, sizeof text) <= 0)
+        return false; /* gone meanwhile */
+    char *at = strrchr(text, ')');
+    if (!at || at[1] != ' ')
+        return false;
+    at += 2;
+    p->zombie = *at == 'Z' || *at == 'X';
+    for (int field = STAT_STATE; field <= STAT_THREADS && at; field++) {
+        long long value = field == STAT_STATE ? 0 : strtoll(at, NULL, 10);
+        if (field == STAT_PPID)
+            p->ppid = (pid_t)value;
+        if (field >= STAT_UTIME && field <= STAT_CSTIME)
+            p->cpu_ticks += value;
+        if (field == STAT_THREADS)
+            p->tasks = value > 0 ? (int)value : 1;
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    return true;
+}
+
+static void add(struct sweep *s, const struct sweep_process *p)
+{
+    if (s->count == s->capacity) {
+        s->capacity = s->capacity ? s->capacity * 2 : 64;
+        s->all = own_realloc(s->all, (size_t)s->capacity * sizeof s->all[0]);
+    }
+    s->all[s->count++] = *p;
+}
+
+/* All processes that `uid` owns, or all there are (`any`). */
+static int list(struct sweep *s, uid_t uid, bool any)
+{
+    own_dir DIR *proc = opendir("/proc");
+    if (!proc)
+        return -errno;
+    for (const struct dirent *d; (d = readdir(proc));) {
+        if (!isdigit((unsigned char)d->d_name[0]))
+            continue;
+        struct stat st;
+        if (!any && (fstatat(dirfd(proc), d->d_name, &st, 0) < 0 || st.st_uid != uid))
+            continue;
+        struct sweep_process p = {.pid = (pid_t)strtol(d->d_name, NULL, 10), .inside = !any};
+        if (read_stat(&p))
+            add(s, &p);
+    }
+    return 0;
+}
+
+static bool is_inside(const struct sweep *s, pid_t pid, pid_t reaper_pid)
+{
+    if (pid == reaper_pid)
+        return true;
+    for (int i = 0; i < s->count; i++) {
+        if (s->all[i].pid == pid)
+            return s->all[i].inside;
+    }
+    return false;
+}
+
+/* A child may be listed before its parent, so it is gone over until nothing
+ * new is found; what is not beneath the reaper is then dropped. */
+static void keep_descendants(struct sweep *s, pid_t reaper_pid)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int i = 0; i < s->count; i++) {
+            struct sweep_process *p = &s->all[i];
+            if (!p->inside && is_inside(s, p->ppid, reaper_pid))
+                p->inside = changed = true;
+        }
+    }
+    int kept = 0;
+    for (int i = 0; i < s->count; i++) {
+        if (s->all[i].inside)
+            s->all[kept++] = s->all[i];
+    }
+    s->count = kept;
+}
+
+int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
+{
+    s->count = 0;
+    int rc = list(s, uid, uid == 0);
+    if (rc == 0 && uid == 0)
+        keep_descendants(s, reaper_pid);
+    return rc;
+}
+
+void sweep_done(struct sweep *s)
+{
+    free(s->all);
+    *s = (struct sweep)SWEEP_INIT;
+}
+
+int sweep_living(const struct sweep *s)
+{
+    int living = 0;
+    for (int i = 0; i < s->count; i++)
+        living += !s->all[i].zombie;
+    return living;
+}
+
+int64_t sweep_count_tasks(uid_t uid)
+{
+    own_sweep struct sweep s = SWEEP_INIT;
+    if (list(&s, uid, false) < 0)
+        return 0;
+    int64_t tasks = 0;
+    for (int i = 0; i < s.count; i++)
+        tasks += s.all[i].tasks;
+    return tasks;
+}

@@ -1,0 +1,44 @@
+/* One look through /proc for the processes of a box. Private to the room.
+ *
+ * A box with a uid of its own is all that runs under that uid: the owner of
+ * /proc/PID is always the process's effective uid. A box without one is the
+ * descendants of its reaper. */
+#ifndef MANIMD_BOX_SWEEP_H
+#define MANIMD_BOX_SWEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sweep_process {
+    pid_t pid, ppid;
+    bool zombie;
+    int tasks;
+    int64_t cpu_ticks; /* its own and of the children that it reaped */
+    bool inside;
+};
+
+struct sweep {
+    struct sweep_process *all;
+    int count, capacity;
+};
+#define SWEEP_INIT \
+    {              \
+        0          \
+    }
+#define own_sweep __attribute__((cleanup(sweep_done)))
+
+/* Fills `s` (again) with the box's processes; 0 or a negative errno. */
+int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid);
+void sweep_done(struct sweep *s);
+
+/* Living processes among them. */
+int sweep_living(const struct sweep *s);
+/* Tasks that a uid has on this machine, as far as /proc shows. */
+int64_t sweep_count_tasks(uid_t uid);
+/* A file beneath /proc/PID, NUL-terminated; bytes read or a negative errno. */
+ssize_t sweep_read(pid_t pid, const char *name, char *ret, size_t size);
+/* The value in kB behind `key` (which ends with ':') in such a file, as bytes. */
+int64_t sweep_field_bytes(const char *text, const char *key);
+
+#endif
