@@ -1,0 +1,112 @@
+"""Redis away: at the start, for a while, for a minute; and a Redis that is wrong."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import house
+import pytest
+from conftest import WorkerMaker
+from house import GOOD, Queue, Redis
+
+LONGER = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=0.5) for _ in range(30)]")
+
+
+def test_redis_absent_at_start(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """The worker says so, waits, and works when it comes."""
+    redis.stop()
+    worker = start_worker()
+    worker.log.wait(r"(?i)redis.*(refused|connect|no such file|down)")
+    assert worker.process.poll() is None
+    redis.start()
+    result = queue.run()
+    assert result["outcome"] == "completed"
+    queue.check(result["id"])
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_redis_restarts_in_mid_render(
+    how: signal.Signals, redis: Redis, queue: Queue, start_worker: WorkerMaker
+) -> None:
+    """The render goes on while Redis is away; its result is published after."""
+    start_worker(lease_ms=1500).ready()
+    job_id = queue.push(LONGER)
+    queue.wait_state(job_id, "active")
+    house.until("progress", lambda: queue.hash(job_id).get("progress"))
+    redis.stop(how)
+    redis.start()
+    result = queue.result(job_id)
+    assert result["outcome"] == "completed"
+    queue.check(job_id, queue.run()["id"])
+    completed = [e for e in queue.events() if (e.get("state") or e.get("event")) == "completed" and e["id"] == job_id]
+    assert len(completed) == 1
+
+
+@pytest.mark.slow
+def test_redis_away_for_longer_than_the_render(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """Away until the render is long over, and far longer than the lease: one completion, nothing lost."""
+    worker = start_worker(lease_ms=1500).ready()
+    job_id = queue.push(LONGER)
+    queue.wait_state(job_id, "active")
+    redis.stop(signal.SIGKILL)
+    threading.Event().wait(20)  # the fault itself is a stretch of time
+    redis.start()
+    assert queue.result(job_id)["outcome"] == "completed"
+    second = queue.push()
+    assert queue.result(second)["outcome"] == "completed"
+    queue.check(job_id, second)
+    completed = [e for e in queue.events() if (e.get("state") or e.get("event")) == "completed" and e["id"] == job_id]
+    assert len(completed) == 1
+    assert len(list((worker.store / job_id).iterdir())) >= 1
+
+
+def test_stopping_while_redis_is_away(redis: Redis, start_worker: WorkerMaker) -> None:
+    """SIGTERM ends an idle worker though nobody answers."""
+    worker = start_worker().ready()
+    redis.stop()
+    worker.stop(20)
+    redis.start()
+
+
+def test_every_connection_is_cut(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """CLIENT KILL again and again while jobs run."""
+    start_worker(slots=2).ready()
+    ids = [queue.push() for _ in range(6)]
+    with redis.connect() as db:
+        for _ in range(20):
+            db("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            db("WAIT", 1, 50)  # nobody replicates: a pause of 50 ms
+    for job_id in ids:
+        assert queue.result(job_id)["outcome"] == "completed"
+    queue.check(*ids)
+
+
+def test_scripts_are_flushed(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """NOSCRIPT is answered by sending the script again."""
+    start_worker().ready()
+    with redis.connect() as db:
+        db("SCRIPT", "FLUSH")
+    assert queue.run()["outcome"] == "completed"
+
+
+def test_an_evicting_redis_is_refused(redis: Redis, start_worker: WorkerMaker) -> None:
+    """It would throw jobs away: the sentence says how to mend it."""
+    with redis.connect() as db:
+        db("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+    worker = start_worker()
+    worker.log.wait("noeviction")
+    assert house.wait_exit(worker.process) in (2, 3)
+
+
+def test_a_wrong_password_is_named_and_never_shown(redis: Redis, start_worker: WorkerMaker) -> None:
+    """Told apart from Redis being away."""
+    with redis.connect() as db:
+        db("CONFIG", "SET", "requirepass", "open-sesame")
+    worker = start_worker(env={"MANIMD_REDIS_PASSWORD": "hunter2-wrong"})
+    worker.log.wait("WRONGPASS|password|NOAUTH")
+    assert "hunter2" not in worker.log.text()
+    worker.stop(20)
+    with house.Resp(redis.socket) as db:
+        db("AUTH", "open-sesame")
+        db("CONFIG", "SET", "requirepass", "")
