@@ -15,10 +15,10 @@ PYTHON ?= $(RUNTIME)/bin/python3
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wvla -Wswitch-enum $(if $(DEV),-Werror)
+comma := ,
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIC \
 	$(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-comma := ,
 CPPFLAGS += -D_GNU_SOURCE -DMANIMD_SOURCE_DIR='"$(CURDIR)"' -DMANIMD_PYTHON='"$(PYTHON)"' -include worker/base/banned.h \
 	-I$(BUILD)/gen $(shell pkg-config --cflags $(PKG) $(AV) 2>/dev/null)
 CFLAGS += -std=gnu11 -O2 -g -MMD -MP $(WARN) $(HARDEN) $(SANFLAGS)
