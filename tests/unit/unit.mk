@@ -17,6 +17,8 @@ $(BOX_RUN): tests/unit/sandbox/box_run.c $(BOX_LIB) $(BASE_LIB)
 	$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -o $@
 $(filter $(BUILD)/unit/sandbox/%,$(UNIT)): | $(BOX_RUN)
 
+-include tests/stage/stage.mk
+
 .PHONY: unit
 unit: $(UNIT) ## cmocka tests, one program a module
 	@scripts/run-unit $(UNIT)

@@ -1,0 +1,4 @@
+# Programs that tests of tests/stage/ drive; their fixtures build them.
+$(BUILD)/stage/store_driver: tests/stage/store_driver.c $(call objects,store) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
