@@ -23,7 +23,7 @@
 
 #define WATCH_EVERY_MS 50
 #define EMPTY_WITHIN_MS 5000
-#define ENCODER_STOP_MS 3000 /* between SIGTERM and SIGKILL */
+#define ENCODER_STOP_MS 3000               /* between SIGTERM and SIGKILL */
 #define WORDS_MAX_BYTES (16 * 1024 * 1024) /* of a scene's lines, all together */
 
 /* How it ended: the first cause is the one that counts, what follows from it
@@ -43,8 +43,8 @@ struct keeper {
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
     struct ring_fds ring;
-    struct zygote cold; /* ours, when none was lent */
-    char about[1024];   /* the zygote's word; "" when it was lent */
+    struct zygote cold;    /* ours, when none was lent */
+    char render_path[512]; /* "exact", or "stock: why"; "" until told */
 
     int job_fd; /* warden; -1 once it has ended */
     int log_fd, words_fd, encoder_fd, signal_fd;
@@ -53,15 +53,15 @@ struct keeper {
 
     pid_t warden_pid, scene_pid; /* 0 until told */
     bool sealed, scene_exited, scene_empty;
-    int scene_status; /* as waitpid's; undefined until scene_exited */
-    bool scene_finished; /* it said so, its exit is 0: the encoder has END */
-    bool scene_killed;   /* by us */
-    cJSON *scene_word;   /* its result line; owned */
+    int scene_status;       /* as waitpid's; undefined until scene_exited */
+    bool scene_finished;    /* it said so, its exit is 0: the encoder has END */
+    bool scene_killed;      /* by us */
+    cJSON *scene_word;      /* its result line; owned */
     struct picture picture; /* as the scene made it */
 
     pid_t encoder_pid; /* 0: not started, or reaped */
     bool encoder_started, encoder_told;
-    int encoder_status; /* undefined until it was reaped */
+    int encoder_status;      /* undefined until it was reaped */
     int64_t encoder_kill_ms; /* 0: not told to stop */
     cJSON *encoder_word;     /* its last line; owned */
 

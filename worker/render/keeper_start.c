@@ -11,15 +11,14 @@
 #include "../base/file.h"
 #include "../base/own.h"
 
-#define SCENE_FDS 6           /* as harness/job.py counts them */
+#define SCENE_FDS 6 /* as harness/job.py counts them */
 #define START_MAX_BYTES (64 * 1024)
 #define ZYGOTE_READY_MS 60000 /* a cold disk reads 300 MB of modules slowly */
 #define ENCODER_FDS 4         /* encode/spec.h: 3 … 6 */
 #define EXEC_FAILED_STATUS 126
 
 /* A directory that one uid of the sandbox owns and nobody else enters. */
-static int make_owned_dir(struct keeper *k, const char *name, uid_t uid, int *ret_fd,
-                          struct err *e)
+static int make_owned_dir(struct keeper *k, const char *name, uid_t uid, int *ret_fd, struct err *e)
 {
     int fd = file_make_dir(k->dir_fd, name, 0700, e);
     if (fd < 0)
@@ -51,8 +50,7 @@ static int choose_level(struct keeper *k, struct err *e)
         return 0;
     verdict_say(&k->verdict, OUTCOME_sandbox_setup,
                 "this machine reaches the sandbox level \"%s\" only, and \"%s\" is asked for",
-                box_level_name(k->level),
-                box_level_name((enum box_level)k->spec->sandbox_minimum));
+                box_level_name(k->level), box_level_name((enum box_level)k->spec->sandbox_minimum));
     return err_set(e, -EPERM, FAULT_HOST, "the sandbox level is too low");
 }
 
@@ -101,7 +99,6 @@ static int start_cold(struct keeper *k, struct err *e)
     rc = zygote_read(&k->cold, e);
     if (rc < 0)
         return rc;
-    memcpy(k->about, k->cold.about, sizeof k->about);
     return zygote_lend(&k->cold, &k->job_fd, e);
 }
 
@@ -137,7 +134,8 @@ static cJSON *outputs_json(unsigned outputs)
     cJSON *list = cJSON_CreateArray();
     for (int kind = 0; kind < OUTPUT_COUNT; kind++)
         if (outputs & OUTPUT_BIT(kind))
-            cJSON_AddItemToArray(list, cJSON_CreateString(output_kind_name((enum output_kind)kind)));
+            cJSON_AddItemToArray(list,
+                                 cJSON_CreateString(output_kind_name((enum output_kind)kind)));
     return list;
 }
 

@@ -17,7 +17,10 @@ struct lines {
     bool skipping;   /* the rest of a line that was too long */
     int64_t bytes;   /* read so far */
 };
-#define LINES_INIT {.part = BUF_INIT(CEILING_REPORT_LINE_BYTES)}
+#define LINES_INIT                                  \
+    {                                               \
+        .part = BUF_INIT(CEILING_REPORT_LINE_BYTES) \
+    }
 
 /* Reads once from non-blocking `fd` and calls back with each whole line
  * (NUL-terminated, without its end). 1: there may be more; 0: nothing now;

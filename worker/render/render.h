@@ -32,10 +32,10 @@ struct render_spec {
     /* The extension _manimd.so; NULL: beside the harness, else in harness/
      * beside this executable, where the build puts it. */
     const char *native;
-    int zygote_fd;       /* job socket lent by a warm zygote; -1: start cold */
+    int zygote_fd;                /* job socket lent by a warm zygote; -1: start cold */
     uid_t scene_uid, encoder_uid; /* 0: no uid of its own */
     int sandbox_minimum;          /* enum box_level */
-    int report_fd; /* progress lines for whoever started us; -1: none */
+    int report_fd;                /* progress lines for whoever started us; -1: none */
     bool frame_log;
     /* `manimd render FILE`: the script's own folder, readable in the box and
      * first on sys.path, and the script's path; NULL for a job from a queue. */
@@ -45,8 +45,8 @@ struct render_spec {
 
 /* Runs the stage; the result is in DIR/render.json. Returns the stage's exit
  * status (enum stage_exit). SIGTERM to this process cancels. */
-int render_stage(const struct job *job, const char *dir,
-                 const struct render_spec *spec, struct err *e);
+int render_stage(const struct job *job, const char *dir, const struct render_spec *spec,
+                 struct err *e);
 
 /* A progress line on report_fd: {"percent","frames","fps","eta_s","play"};
  * percent is an estimate (how far the scene's own code has come). */
@@ -60,7 +60,10 @@ struct zygote {
     int lent;         /* jobs served */
     char about[1024]; /* what it said: versions, fingerprints, render path */
 };
-#define ZYGOTE_INIT {.control_fd = -1}
+#define ZYGOTE_INIT      \
+    {                    \
+        .control_fd = -1 \
+    }
 
 /* Starts one; returns at once. */
 int zygote_start(struct zygote *z, const struct render_spec *spec, struct err *e);

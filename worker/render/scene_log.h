@@ -16,7 +16,10 @@ struct scene_log {
     int64_t bytes; /* printed in all */
     char *tail;    /* a ring of the last SCENE_LOG_TAIL_BYTES */
 };
-#define SCENE_LOG_INIT {.fd = -1}
+#define SCENE_LOG_INIT \
+    {                  \
+        .fd = -1       \
+    }
 
 int scene_log_open(struct scene_log *log, int dir_fd, struct err *e);
 /* Reads once from the non-blocking pipe. 1: there may be more; 0: nothing now;

@@ -61,4 +61,4 @@ def difference() -> str:
         for module, name, known in KNOWN
         if source_hash(module, name) != known
     ]
-    return f"changed: {', '.join(changed)}" if changed else ""
+    return f"changed: {', '.join(changed)}"[:400] if changed else ""

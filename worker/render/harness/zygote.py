@@ -80,6 +80,7 @@ def warden(job: socket.socket, run: ModuleType, about: dict) -> None:
     """In the fork: wait for the start, fork the scene, wait for its end."""
     native = sys.modules["_manimd"]
     native.become_warden(job.fileno())
+    job.send(json.dumps({"about": about}).encode())
     start, fds = receive_start(job)
     start["parent_pid"] = os.getpid()
     scene_pid = os.fork()

@@ -49,8 +49,7 @@ static int picture_buffer(PyObject *array, Py_buffer *ret)
     return -1;
 }
 
-static int put_picture(struct ring_object *self, uint32_t kind, const Py_buffer *b,
-                       uint32_t repeat)
+static int put_picture(struct ring_object *self, uint32_t kind, const Py_buffer *b, uint32_t repeat)
 {
     struct ring_record r = {
         .kind = kind,
@@ -227,7 +226,10 @@ static PyObject *ring_get_distinct(struct ring_object *self, void *unused)
     return PyLong_FromUnsignedLongLong(self->distinct + (self->held.obj ? 1 : 0));
 }
 
-#define METHOD(name, flags, help) {#name, (PyCFunction)(void (*)(void))ring_##name, flags, help}
+#define METHOD(name, flags, help)                                    \
+    {                                                                \
+#name, (PyCFunction)(void (*)(void))ring_##name, flags, help \
+    }
 static PyMethodDef ring_methods[] = {
     METHOD(frame, METH_VARARGS, "frame(array, repeat): show a picture `repeat` times."),
     METHOD(flush, METH_NOARGS, "flush(): write the frame that is held back."),
