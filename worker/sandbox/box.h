@@ -131,8 +131,7 @@ struct box_usage {
     int64_t memory_bytes;      /* sum of anonymous, shared and swapped pages
                                   and page tables of all its processes */
     int64_t memory_peak_bytes; /* the largest of those sums so far */
-    int64_t cpu_ms;            /* of the living, and of what they reaped; never
-                                  falls */
+    int64_t cpu_ms;            /* of those that live, and of what they reaped */
     int processes;             /* tasks: a thread counts as one */
     int64_t disk_bytes, files; /* as of the last disk look */
 };

@@ -349,7 +349,7 @@ static const struct filter_names groups[] = {
 #define IF_IS(number, value) IF(number, FILTER_EQ, .a = (value))
 #define IF_ABOVE(number, value) IF(number, FILTER_GT, .a = (value))
 #define IF_BITS(number, mask, value) IF(number, FILTER_MASKED, .a = (mask), .b = (value))
-#define NO_NAMESPACE(flag)                                   \
+#define REFUSE_CLONE(flag)                                   \
     {                                                        \
         "clone", FILTER_SCENE, EPERM, IF_BITS(0, flag, flag) \
     }
@@ -365,14 +365,15 @@ static const struct filter_names groups[] = {
 /* Conditions on one call must not overlap, or the first that was added wins. */
 static const struct filter_rule rules[] = {
     /* clone3() hides its flags in memory, where no filter sees them: ENOSYS. */
-    {"clone", FILTER_SCENE, 0, IF_BITS(0, NAMESPACES, 0)},
-    NO_NAMESPACE(CLONE_NEWNS),
-    NO_NAMESPACE(CLONE_NEWCGROUP),
-    NO_NAMESPACE(CLONE_NEWUTS),
-    NO_NAMESPACE(CLONE_NEWIPC),
-    NO_NAMESPACE(CLONE_NEWUSER),
-    NO_NAMESPACE(CLONE_NEWPID),
-    NO_NAMESPACE(CLONE_NEWNET),
+    {"clone", FILTER_SCENE, 0, IF_BITS(0, NAMESPACES | CLONE_PARENT, 0)},
+    REFUSE_CLONE(CLONE_PARENT), /* a child of whoever watches us */
+    REFUSE_CLONE(CLONE_NEWNS),
+    REFUSE_CLONE(CLONE_NEWCGROUP),
+    REFUSE_CLONE(CLONE_NEWUTS),
+    REFUSE_CLONE(CLONE_NEWIPC),
+    REFUSE_CLONE(CLONE_NEWUSER),
+    REFUSE_CLONE(CLONE_NEWPID),
+    REFUSE_CLONE(CLONE_NEWNET),
     {"clone", FILTER_ENCODER, 0, IF_BITS(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)},
     {"clone", FILTER_ENCODER, EPERM, IF_BITS(0, CLONE_THREAD, 0)},
 

@@ -73,6 +73,26 @@ static bool read_stat(struct sweep_process *p)
     return true;
 }
 
+static bool owner_of(int proc_fd, const char *name, uid_t *ret)
+{
+    struct stat st;
+    if (!isdigit((unsigned char)name[0]) || fstatat(proc_fd, name, &st, 0) < 0)
+        return false;
+    *ret = st.st_uid;
+    return true;
+}
+
+bool sweep_any_between(uid_t low, uid_t high)
+{
+    own_dir DIR *proc = opendir("/proc");
+    uid_t owner;
+    for (const struct dirent *d; proc && (d = readdir(proc));) {
+        if (owner_of(dirfd(proc), d->d_name, &owner) && owner >= low && owner < high)
+            return true;
+    }
+    return false;
+}
+
 static void add(struct sweep *s, const struct sweep_process *p)
 {
     if (s->count == s->capacity) {
@@ -89,10 +109,8 @@ static int list(struct sweep *s, uid_t uid, bool any)
     if (!proc)
         return -errno;
     for (const struct dirent *d; (d = readdir(proc));) {
-        if (!isdigit((unsigned char)d->d_name[0]))
-            continue;
-        struct stat st;
-        if (!any && (fstatat(dirfd(proc), d->d_name, &st, 0) < 0 || st.st_uid != uid))
+        uid_t owner;
+        if (!owner_of(dirfd(proc), d->d_name, &owner) || (!any && owner != uid))
             continue;
         struct sweep_process p = {.pid = (pid_t)strtol(d->d_name, NULL, 10), .inside = !any};
         if (read_stat(&p))

@@ -36,6 +36,8 @@ void sweep_done(struct sweep *s);
 int sweep_living(const struct sweep *s);
 /* Tasks that a uid has on this machine, as far as /proc shows. */
 int64_t sweep_count_tasks(uid_t uid);
+/* Whether a process runs under a uid from `low` to below `high`. */
+bool sweep_any_between(uid_t low, uid_t high);
 /* A file beneath /proc/PID, NUL-terminated; bytes read or a negative errno. */
 ssize_t sweep_read(pid_t pid, const char *name, char *ret, size_t size);
 /* The value in kB behind `key` (which ends with ':') in such a file, as bytes. */

@@ -1,0 +1,103 @@
+/* Emptying a box: whatever its program started is dead afterwards.
+ *
+ * With a uid of its own: a helper takes that uid and calls kill(-1), which the
+ * kernel makes atomic against fork. A hostile process may kill the helper
+ * first, so it is done again until a sweep finds nothing (sandbox.md §2).
+ * Without one: the reaper's descendants are stopped one by one until a sweep
+ * finds no new one, then killed. */
+#include "box.h"
+
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/own.h"
+#include "helper.h"
+#include "sweep.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define HELPER_MS 200
+#define SETTLE_MS 20
+#define STOP_ROUNDS 8
+
+static int64_t kill_all(const void *arg)
+{
+    (void)arg;
+    return kill(-1, SIGKILL) < 0 && errno != ESRCH ? -errno : 0;
+}
+
+static int kill_uid(uid_t uid)
+{
+    /* For our own uid kill(-1) would end ourselves, and everybody. */
+    if (uid == getuid() || uid == geteuid())
+        return -EINVAL;
+    int64_t answer = 0;
+    int rc = helper_ask(uid, kill_all, NULL, HELPER_MS, &answer);
+    return rc < 0 ? rc : (int)answer;
+}
+
+static void signal_all(const struct sweep *s, int signo)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (!s->all[i].zombie)
+            kill(s->all[i].pid, signo); /* gone meanwhile: as well */
+    }
+}
+
+/* A parent that is stopped cannot fork on; when a round finds no more than the
+ * one before, none is left running. */
+static int kill_descendants(struct sweep *s, pid_t reaper_pid)
+{
+    int before = -1;
+    for (int i = 0; i < STOP_ROUNDS && s->count != before; i++) {
+        before = s->count;
+        signal_all(s, SIGSTOP);
+        int rc = sweep_look(s, 0, reaper_pid);
+        if (rc < 0)
+            return rc;
+    }
+    signal_all(s, SIGKILL);
+    return 0;
+}
+
+/* Waits for the end of one that still lives, for a moment. */
+static void settle(const struct sweep *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (s->all[i].zombie)
+            continue;
+        own_fd int fd = (int)syscall(SYS_pidfd_open, s->all[i].pid, 0);
+        struct pollfd ended = {.fd = fd, .events = POLLIN};
+        if (fd >= 0 && poll(&ended, 1, SETTLE_MS) >= 0)
+            return;
+    }
+}
+
+int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e)
+{
+    own_sweep struct sweep s = SWEEP_INIT;
+    int64_t deadline_ms = clock_now_ms() + within_ms;
+    for (;;) {
+        int rc = sweep_look(&s, uid, reaper_pid);
+        if (rc == 0 && sweep_living(&s) == 0)
+            return 0;
+        if (rc == 0)
+            rc = uid ? kill_uid(uid) : kill_descendants(&s, reaper_pid);
+        if (rc < 0 && rc != -ETIMEDOUT)
+            return err_errno(e, rc, FAULT_HOST, "empty the box of uid %u", (unsigned)uid);
+        settle(&s);
+        if (clock_now_ms() >= deadline_ms)
+            return err_set(e, -ETIMEDOUT, FAULT_HOST, "empty the box of uid %u: %d are left",
+                           (unsigned)uid, box_count(uid, reaper_pid));
+    }
+}
+
+int box_count(uid_t uid, pid_t reaper_pid)
+{
+    own_sweep struct sweep s = SWEEP_INIT;
+    int rc = sweep_look(&s, uid, reaper_pid);
+    return rc < 0 ? rc : sweep_living(&s);
+}

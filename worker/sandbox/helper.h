@@ -1,0 +1,18 @@
+/* A short-lived child that becomes a box's uid, to do what only that uid may:
+ * kill all of it, read how much memory it shares. Private to the room.
+ *
+ * A hostile process of the same uid can kill or stop the helper; so whoever
+ * asks has a deadline and takes silence for an answer. */
+#ifndef MANIMD_BOX_HELPER_H
+#define MANIMD_BOX_HELPER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Forks, becomes `uid` (0: stays), calls `work`, and returns what it answered
+ * in `ret_answer`. 0, a negative errno of the helper's making (-EPERM: it could
+ * not become uid), or -ETIMEDOUT when it was silent for `within_ms`. */
+int helper_ask(uid_t uid, int64_t (*work)(const void *arg), const void *arg, int within_ms,
+               int64_t *ret_answer);
+
+#endif

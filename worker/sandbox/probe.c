@@ -1,0 +1,256 @@
+/* Doctor: what this machine can really do, found by doing it.
+ *
+ * Each layer is put on in a child of its own, which then performs what the
+ * layer is to stop. Nothing is inferred from versions or configuration: outer
+ * profiles, old engines and odd kernels differ in ways that only show when one
+ * tries (sandbox.md §2). */
+#include "box.h"
+
+#include "../base/err.h"
+#include "../base/own.h"
+#include "layers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROBE_MS 5000
+
+__attribute__((format(printf, 3, 4))) static void report(struct box_layer_report *r,
+                                                         enum box_layer_state state,
+                                                         const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    r->state = state;
+    vsnprintf(r->reason, sizeof r->reason, format, args);
+    va_end(args);
+}
+
+/* The sentence and the errno by name. */
+static void report_failure(struct box_layer_report *r, int rc, const struct err *e)
+{
+    report(r, LAYER_UNAVAILABLE, "%s: %.120s", strerrorname_np(-rc), e->text);
+}
+
+static void probe_uid(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct box_uids uids = box_uids_for_slot(0, 0);
+    if (uids.scene == 0) {
+        report(r, LAYER_UNAVAILABLE, "EPERM: not root, so every box has the worker's own uid");
+        return;
+    }
+    struct box_plan p = {.level = BOX_STANDARD, .uid = uids.scene};
+    int rc = layer_uid(&p, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (kill(getppid(), 0) == 0)
+        report(r, LAYER_DEGRADED, "could still signal the worker");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+static void probe_capabilities(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    int rc = layer_capabilities(&(struct box_plan){0}, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (setgid(getgid() + 1) == 0)
+        report(r, LAYER_DEGRADED, "could still change its group");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+static void probe_no_new_privs(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    int rc = layer_no_new_privs(&(struct box_plan){0}, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        report(r, LAYER_DEGRADED, "set, but not in force");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+/* A uid in the plan, so that the ABI is judged by the level and not here. */
+static void probe_landlock(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct box_plan p = {.level = BOX_STANDARD, .uid = 1, .dir_fd = -1};
+    int rc = layer_no_new_privs(&p, &e);
+    if (rc == 0)
+        rc = layer_landlock(&p, &e);
+    if (rc < 0) {
+        report_failure(r, rc, &e);
+        return;
+    }
+    int abi = landlock_abi();
+    own_fd int opened = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (opened >= 0)
+        report(r, LAYER_DEGRADED, "ABI %d, but a denied directory could be opened", abi);
+    else if (abi >= 6 && kill(getppid(), 0) == 0)
+        report(r, LAYER_DEGRADED, "ABI %d, but signals leave the box", abi);
+    else if (abi < 6)
+        report(r, LAYER_ACTIVE, "ABI %d: signals are kept inside by the uid only", abi);
+    else
+        report(r, LAYER_ACTIVE, "ABI %d, errata 0x%x", abi, landlock_errata());
+}
+
+static bool foreign_call_kills(void)
+{
+#if defined(__x86_64__)
+    pid_t pid = fork();
+    if (pid == 0) {
+        long number = 20; /* getpid in the 32-bit table */
+        __asm__ volatile("int $0x80" : "+a"(number) : : "memory", "r8", "r9", "r10", "r11");
+        _exit(0);
+    }
+    int status = 0;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status);
+#else
+    return true; /* no second table of calls */
+#endif
+}
+
+static void probe_seccomp(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct box_plan p = {.level = BOX_STANDARD, .profile = BOX_SCENE, .dir_fd = -1};
+    int rc = filter_compile(&p, &e);
+    if (rc == 0)
+        rc = layer_no_new_privs(&p, &e);
+    if (rc == 0)
+        rc = layer_seccomp(&p, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 || errno != EAFNOSUPPORT)
+        report(r, LAYER_DEGRADED, "a socket could be made");
+    else if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 || errno != EPERM)
+        report(r, LAYER_DEGRADED, "ptrace was not refused");
+    else if (!foreign_call_kills())
+        report(r, LAYER_DEGRADED, "a system call of another architecture went through");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+static void probe_rlimits(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct box_plan p = {.level = BOX_STANDARD, .uid = 1, .dir_fd = -1};
+    int rc = layer_rlimits(&p, &e);
+    if (rc < 0) {
+        report_failure(r, rc, &e);
+        return;
+    }
+    int duplicate = fcntl(0, F_DUPFD_CLOEXEC, 1000);
+    char adjusted[16] = "";
+    own_fd int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, adjusted, sizeof adjusted - 1) : -1;
+    if (duplicate >= 0)
+        report(r, LAYER_DEGRADED, "a descriptor past the limit could be made");
+    else if (got < 4 || memcmp(adjusted, "1000", 4) != 0)
+        report(r, LAYER_DEGRADED, "the out-of-memory killer does not prefer jobs");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+static void probe_descriptors(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct box_plan p = {.dir_fd = -1};
+    int leaked = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int rc = layer_descriptors(&p, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (fcntl(leaked, F_GETFD) >= 0)
+        report(r, LAYER_DEGRADED, "a descriptor could be leaked");
+    else
+        report(r, LAYER_ACTIVE, "%s", "");
+}
+
+/* Layers of level strong; their rows are here so that a report has them. */
+static void probe_unused(struct box_layer_report *r)
+{
+    report(r, LAYER_UNAVAILABLE, "not used at level standard");
+}
+
+static void (*const probes[LAYER_COUNT])(struct box_layer_report *) = {
+    [LAYER_UID] = probe_uid,
+    [LAYER_CAPABILITIES] = probe_capabilities,
+    [LAYER_NO_NEW_PRIVS] = probe_no_new_privs,
+    [LAYER_LANDLOCK] = probe_landlock,
+    [LAYER_SECCOMP] = probe_seccomp,
+    [LAYER_RLIMITS] = probe_rlimits,
+    [LAYER_DESCRIPTORS] = probe_descriptors,
+    [LAYER_NAMESPACES] = probe_unused,
+    [LAYER_CGROUP] = probe_unused,
+};
+
+/* The child writes into pages that it shares with us: they need no descriptor,
+ * which some layers close. */
+static void try_layer(enum box_layer layer, struct box_layer_report *shared)
+{
+    report(shared, LAYER_UNAVAILABLE, "the probe did not end by itself");
+    pid_t pid = fork();
+    if (pid == 0) {
+        probes[layer](shared);
+        _exit(0);
+    }
+    if (pid < 0) {
+        report(shared, LAYER_UNAVAILABLE, "%s: could not fork", strerrorname_np(errno));
+        return;
+    }
+    own_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    if (fd < 0 || poll(&ended, 1, PROBE_MS) != 1)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+static bool active(const struct box_layer_report layers[LAYER_COUNT], enum box_layer layer)
+{
+    return layers[layer].state == LAYER_ACTIVE;
+}
+
+static enum box_level level_of(const struct box_layer_report layers[LAYER_COUNT])
+{
+    bool always = active(layers, LAYER_NO_NEW_PRIVS) && active(layers, LAYER_CAPABILITIES) &&
+                  active(layers, LAYER_LANDLOCK) && active(layers, LAYER_SECCOMP) &&
+                  layers[LAYER_RLIMITS].state != LAYER_UNAVAILABLE &&
+                  active(layers, LAYER_DESCRIPTORS);
+    if (always && active(layers, LAYER_UID))
+        return BOX_STANDARD;
+    return always && landlock_abi() >= 6 ? BOX_BASIC : BOX_NONE;
+}
+
+enum box_level box_probe(struct box_layer_report ret_layers[LAYER_COUNT])
+{
+    struct box_layer_report *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < LAYER_COUNT; i++) {
+        if (shared == MAP_FAILED) {
+            report(&ret_layers[i], LAYER_UNAVAILABLE, "ENOMEM: no memory to probe with");
+            continue;
+        }
+        try_layer((enum box_layer)i, shared);
+        ret_layers[i] = *shared;
+    }
+    if (shared != MAP_FAILED)
+        munmap(shared, sizeof *shared);
+    return level_of(ret_layers);
+}
