@@ -26,7 +26,13 @@ struct redis_spec {
     const char *password;
     const char *ca_file;     /* rediss: NULL = the system's */
     const char *client_name; /* "manimd:<worker>" */
-    void (*on_state)(void *arg, bool up, const char *why); /* may be NULL */
+    /* Largest reply, 0 = 1 MiB. A larger one is cut off at its announcement: the
+     * connection is dropped, its command answered with NULL, and on_oversize
+     * (may be NULL) told beforehand what length was announced. */
+    int64_t max_reply_bytes;
+    void (*on_oversize)(void *arg, int64_t announced_bytes);
+    /* May be NULL. Told when it comes up, and when it is down for a new reason. */
+    void (*on_state)(void *arg, bool up, const char *why);
     void *arg;
 };
 
@@ -36,21 +42,25 @@ typedef void redis_reply_fn(void *arg, const struct redisReply *reply);
 
 /* Checks the URL (the sentence never shows a password) and starts connecting
  * at the loop's next step. */
-int redis_new(struct loop *loop, const struct redis_spec *spec,
-              struct redis **ret, struct err *e);
-/* Outstanding commands are answered with NULL. */
+int redis_new(struct loop *loop, const struct redis_spec *spec, struct redis **ret, struct err *e);
+/* Outstanding commands are answered with NULL. May be called from a callback. */
 void *redis_free(struct redis *r);
 bool redis_is_up(const struct redis *r);
+/* Why it is down, "" while nothing is known yet. */
+const char *redis_why(const struct redis *r);
+/* It answered, and will not have us: a wrong password or certificate, an ACL.
+ * Nothing that waiting mends; the next try is made after 30 s. */
+bool redis_is_refused(const struct redis *r);
+/* Drops the connection and makes a new one. */
+void redis_reconnect(struct redis *r, const char *why);
 
 /* `lengths` NULL: all arguments are C strings. `deadline_ms`: from now; 0 = 10 s. */
-void redis_command(struct redis *r, int argc, const char *const *argv,
-                   const size_t *lengths, int64_t deadline_ms,
-                   redis_reply_fn *on_reply, void *arg);
+void redis_command(struct redis *r, int argc, const char *const *argv, const size_t *lengths,
+                   int64_t deadline_ms, redis_reply_fn *on_reply, void *arg);
 /* As redis_command(), then runs the loop until the answer is there. For the
  * short-lived commands (submit, status …). `ret` is the caller's
  * (freeReplyObject); an error reply is returned as an error. */
-int redis_call(struct redis *r, struct loop *loop, int argc,
-               const char *const *argv, const size_t *lengths,
-               int64_t deadline_ms, struct redisReply **ret, struct err *e);
+int redis_call(struct redis *r, struct loop *loop, int argc, const char *const *argv,
+               const size_t *lengths, int64_t deadline_ms, struct redisReply **ret, struct err *e);
 
 #endif
