@@ -1,0 +1,22 @@
+-- Renews a lease and passes on how far the attempt is.
+-- 5 nonce  6 lease, ms  7 progress (JSON) or ""
+-- Answers: ok, cancel, expired (both renewed: the worker stops it and says so),
+-- stale with the state found.
+local progress = ARGV[7]
+local bad = wrong(k.job, 'hash', k.active, 'zset')
+if bad then return bad end
+local state = get('state')
+if state ~= 'active' or get('token') ~= ARGV[5] then return {'stale', now, state} end
+redis.call('ZADD', k.active, num(now + tonumber(ARGV[6])), id)
+redis.call('HSET', k.job, 'beat', num(now))
+if progress ~= '' then
+    redis.call('HSET', k.job, 'progress', progress)
+    redis.pcall('XADD', k.log, 'MAXLEN', '~', 200, '*', 'progress', progress)
+    redis.pcall('EXPIRE', k.log, result_ttl)
+    redis.pcall('PUBLISH', channel, '{"event":"progress","id":"' .. id .. '","progress":' ..
+        progress .. '}')
+end
+if redis.call('EXISTS', k.cancel) == 1 then return {'cancel', now, state} end
+local deadline = get_num('deadline')
+if deadline > 0 and deadline <= now then return {'expired', now, state} end
+return {'ok', now, state}

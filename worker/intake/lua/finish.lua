@@ -1,0 +1,44 @@
+-- How an attempt ended, believed only from the worker that holds the job.
+-- 5 nonce  6 state: completed|failed|cancelled, or dead for our own fault, which
+-- is retried  7 outcome  8 result  9 retry after, ms  10 tries allowed
+-- Answers: ok or replay (said before, the answer got lost) with the state
+-- reached; stale with the state found.
+local nonce, state, outcome, result = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local bad = wrong_core()
+if bad then return bad end
+local found = get('state')
+if found ~= 'active' or get('token') ~= nonce then
+    if get('last') == nonce then return {'replay', now, get('laststate')} end
+    return {'stale', now, found}
+end
+
+local fails = get_num('fails')
+local retry = false
+if state == 'dead' then
+    fails = fails + 1
+    retry = fails < tonumber(ARGV[10])
+    redis.call('HSET', k.job, 'fails', num(fails))
+    if redis.call('EXISTS', k.cancel) == 1 then
+        retry, state, outcome = false, 'cancelled', 'cancelled'
+        result = verdict('cancelled', 'cancelled')
+    end
+end
+local due = now + tonumber(ARGV[9])
+local deadline = get_num('deadline')
+if retry and deadline > 0 and due >= deadline then
+    retry, state, outcome = false, 'failed', 'expired'
+    result = verdict('failed', 'expired', 'its deadline left no time for another try')
+end
+
+if not retry then
+    redis.call('HSET', k.job, 'last', nonce, 'laststate', state)
+    settle(state, outcome, result)
+    return {'ok', now, state}
+end
+forget_indexes()
+redis.call('HSET', k.job, 'state', 'retrying', 'last', nonce, 'laststate', 'retrying',
+    'due', num(due), 'error', result)
+redis.call('HDEL', k.job, 'token')
+redis.call('ZADD', k.delayed, num(due), id)
+event('retrying', 'outcome', outcome, 'due', num(due))
+return {'ok', now, 'retrying'}

@@ -1,0 +1,33 @@
+-- A job whose lease ran out: its worker vanished.
+-- 5 times that a job may lose its worker
+-- Answers: fresh, gone, cancelled, dead, queued.
+local bad = wrong_core()
+if bad then return bad end
+local lease = redis.call('ZSCORE', k.active, id)
+if not lease then return {'gone', now} end
+if tonumber(lease) > now then return {'fresh', now} end
+if get('state') ~= 'active' then
+    redis.call('ZREM', k.active, id) -- the index was behind
+    return {'gone', now}
+end
+local crashes = get_num('crashes') + 1
+redis.call('HSET', k.job, 'crashes', num(crashes))
+if redis.call('EXISTS', k.cancel) == 1 then
+    settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
+    return {'cancelled', now}
+end
+if crashes > tonumber(ARGV[5]) then
+    settle('dead', 'worker_lost', verdict('dead', 'worker_lost',
+        'its worker vanished ' .. num(crashes) .. ' times'))
+    return {'dead', now}
+end
+local score = get('score')
+if not tonumber(score) then score = ready_score() end
+local worker = get('worker')
+forget_indexes()
+redis.call('HSET', k.job, 'state', 'queued')
+redis.call('HDEL', k.job, 'token', 'progress')
+redis.call('ZADD', k.ready, score, id)
+event('reaped', 'worker', worker, 'crashes', num(crashes))
+wake()
+return {'queued', now}

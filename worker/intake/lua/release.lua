@@ -1,0 +1,27 @@
+-- Gives a job back as if it had not been taken (drain, preemption).
+-- 5 nonce
+-- Answers as finish.
+local nonce = ARGV[5]
+local bad = wrong_core()
+if bad then return bad end
+local found = get('state')
+if found ~= 'active' or get('token') ~= nonce then
+    if get('last') == nonce then return {'replay', now, get('laststate')} end
+    return {'stale', now, found}
+end
+redis.call('HSET', k.job, 'last', nonce)
+if redis.call('EXISTS', k.cancel) == 1 then
+    redis.call('HSET', k.job, 'laststate', 'cancelled')
+    settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
+    return {'ok', now, 'cancelled'}
+end
+local score = get('score')
+if not tonumber(score) then score = ready_score() end
+forget_indexes()
+redis.call('HSET', k.job, 'state', 'queued', 'laststate', 'queued',
+    'attempt', num(math.max(0, get_num('attempt') - 1)))
+redis.call('HDEL', k.job, 'token', 'progress')
+redis.call('ZADD', k.ready, score, id)
+event('queued', 'released', '1')
+wake()
+return {'ok', now, 'queued'}
