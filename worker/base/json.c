@@ -425,6 +425,10 @@ static size_t quote_one(struct buf *b, const char *s, size_t left)
         return 1;
     }
     size_t length = utf8_length((const unsigned char *)s, left);
+    if (length == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0) {
+        (void)buf_printf(b, "\\u00%02x", (unsigned char)s[1]); /* a control of ISO 6429 */
+        return 2;
+    }
     (void)(length ? buf_add(b, s, length) : buf_add_str(b, "\xef\xbf\xbd"));
     return length ? length : 1;
 }

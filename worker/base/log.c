@@ -74,13 +74,15 @@ static void add_json(struct buf *line, enum log_level level, const char *job_id,
     (void)buf_printf(line, ",\"process.pid\":%d}\n", (int)getpid());
 }
 
-/* As json_quote() cleans, but without the quotes around and with " and \
- * as they are: people read it. */
+/* For people: without quotes and escapes, but no control character of ASCII
+ * or ISO 6429 (U+0080 to U+009F) reaches the terminal. */
 static void add_clean(struct buf *line, const char *text)
 {
-    for (const char *s = text; *s; s++) {
-        bool control = (unsigned char)*s < 0x20 || *s == 0x7f;
-        (void)buf_add(line, control ? "?" : s, 1);
+    for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
+        bool latin_control = s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0;
+        bool control = *s < 0x20 || *s == 0x7f || latin_control;
+        (void)buf_add(line, control ? "?" : (const char *)s, 1);
+        s += latin_control;
     }
 }
 
