@@ -138,22 +138,14 @@ static bool ended(const struct keeper *k)
     return scene && k->encoder_pid == 0;
 }
 
-static void hear_signal(struct keeper *k)
-{
-    struct signalfd_siginfo info;
-    while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo != SIGCHLD)
-            verdict_say(&k->verdict, OUTCOME_cancelled, "stopped from outside");
-}
-
 static void hear(struct keeper *k)
 {
     const struct {
         int fd;
         void (*hear)(struct keeper *k);
     } sources[] = {
-        {k->signal_fd, hear_signal},      {k->log_fd, keeper_hear_log},
-        {k->words_fd, keeper_hear_scene}, {k->encoder_fd, keeper_hear_encoder},
+        {k->signal_fd, keeper_hear_signal}, {k->log_fd, keeper_hear_log},
+        {k->words_fd, keeper_hear_scene},   {k->encoder_fd, keeper_hear_encoder},
         {k->job_fd, keeper_hear_warden},
     };
     enum { COUNT = sizeof sources / sizeof sources[0] };
@@ -231,8 +223,7 @@ static void keeper_done(struct keeper *k)
 /* The start failed: the sentence is the verdict, unless there is one. */
 static void failed_to_start(struct keeper *k, const struct err *e)
 {
-    enum outcome o = e->fault == FAULT_NONE ? OUTCOME_cancelled : OUTCOME_host_error;
-    verdict_say(&k->verdict, o, "%s", e->text);
+    verdict_say(&k->verdict, OUTCOME_host_error, "%s", e->text);
 }
 
 static int run(struct keeper *k, struct err *e)

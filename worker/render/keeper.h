@@ -79,6 +79,7 @@ int keeper_start_scene(struct keeper *k, struct err *e);
 int keeper_start_encoder(struct keeper *k, struct err *e);
 
 /* keeper_hear.c */
+void keeper_hear_signal(struct keeper *k);
 void keeper_hear_warden(struct keeper *k);
 void keeper_hear_scene(struct keeper *k);
 void keeper_hear_encoder(struct keeper *k);

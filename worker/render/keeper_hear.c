@@ -1,6 +1,8 @@
 #include "keeper.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -237,4 +239,12 @@ static void on_encoder_line(void *arg, char *line)
 void keeper_hear_encoder(struct keeper *k)
 {
     close_at_end(&k->encoder_fd, lines_read(&k->encoder_lines, k->encoder_fd, on_encoder_line, k));
+}
+
+void keeper_hear_signal(struct keeper *k)
+{
+    struct signalfd_siginfo info;
+    while (read(k->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        if (info.ssi_signo != SIGCHLD)
+            verdict_say(&k->verdict, OUTCOME_cancelled, "stopped from outside");
 }

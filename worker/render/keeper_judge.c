@@ -114,6 +114,11 @@ void keeper_judge_scene(struct keeper *k)
 {
     enum outcome said;
     int status = k->scene_status;
+    if (!k->sealed) {
+        verdict_say(&k->verdict, OUTCOME_host_error,
+                    "the scene's process ended before it was in its sandbox");
+        return;
+    }
     if (WIFSIGNALED(status)) {
         judge_signal(k, WTERMSIG(status));
         return;

@@ -77,29 +77,31 @@ int keeper_prepare(struct keeper *k, struct err *e)
     return ring_create(frame_bytes, &k->ring, e);
 }
 
-static int start_cold(struct keeper *k, struct err *e)
+/* Its word or its end, or a signal to us. */
+static int await_zygote(struct keeper *k, struct err *e)
 {
-    int rc = zygote_start(&k->cold, k->spec, e);
-    if (rc < 0)
-        return rc;
-    /* Whatever signal comes, the zygote's word or its end comes too. */
     struct pollfd fds[] = {
         {.fd = k->cold.control_fd, .events = POLLIN},
         {.fd = k->signal_fd, .events = POLLIN},
     };
-    int n;
-    do {
-        n = poll(fds, 2, ZYGOTE_READY_MS);
-    } while (n < 0 && errno == EINTR);
-    if (n == 0)
-        return err_set(e, -ETIMEDOUT, FAULT_HOST, "the interpreter took more than %d s to start",
-                       ZYGOTE_READY_MS / 1000);
-    if (!fds[0].revents)
-        return err_set(e, -ECANCELED, FAULT_NONE, "cancelled");
-    rc = zygote_read(&k->cold, e);
-    if (rc < 0)
-        return rc;
-    return zygote_lend(&k->cold, &k->job_fd, e);
+    while (!fds[0].revents) {
+        int n = poll(fds, 2, ZYGOTE_READY_MS);
+        if (n == 0)
+            return err_set(e, -ETIMEDOUT, FAULT_HOST,
+                           "the interpreter took more than %d s to start", ZYGOTE_READY_MS / 1000);
+        keeper_hear_signal(k);
+        if (k->verdict.set)
+            return err_set(e, -ECANCELED, FAULT_NONE, "cancelled");
+    }
+    return zygote_read(&k->cold, e);
+}
+
+static int start_cold(struct keeper *k, struct err *e)
+{
+    int rc = zygote_start(&k->cold, k->spec, e);
+    if (rc == 0)
+        rc = await_zygote(k, e);
+    return rc < 0 ? rc : zygote_lend(&k->cold, &k->job_fd, e);
 }
 
 static cJSON *limits_json(const struct limits *l)

@@ -21,6 +21,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from types import ModuleType
 
 START_BYTES = 64 * 1024
@@ -48,13 +49,18 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def open_descriptors() -> set[int]:
-    """Every open descriptor, but for the one that lists them."""
-    listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+def is_open(fd: int) -> bool:
+    """Whether a descriptor is open now."""
     try:
-        return {int(name) for name in os.listdir(listing)} - {listing}
-    finally:
-        os.close(listing)
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def open_descriptors() -> set[int]:
+    """Every open descriptor (the one that listed them is closed by then)."""
+    return {fd for fd in map(int, os.listdir("/proc/self/fd")) if is_open(fd)}
 
 
 def check_alone(control_fd: int) -> None:
@@ -115,6 +121,8 @@ def serve(control: socket.socket, run: ModuleType, about: dict) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
                 warden(socket.socket(fileno=fds[0]), run, about)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(125)
         os.close(fds[0])
