@@ -26,8 +26,8 @@ PAD, FRAME, STILL, AUDIO, SUBTITLE, SECTION, END = range(7)
 
 
 def encoder() -> Path:
-    """The executable under test: $MANIMD_BUILD or build/."""
-    return ROOT / os.environ.get("MANIMD_BUILD", "build") / "manimd-encode"
+    """The executable under test, from $MANIMD_BUILD or build/."""
+    return Path(os.environ.get("MANIMD_BUILD", ROOT / "build")).resolve() / "manimd-encode"
 
 
 class Ring:

@@ -1,0 +1,6 @@
+"""Fixtures of the stages' tests; each lives in the module that it is about."""
+
+from __future__ import annotations
+
+from rgw import rgw  # noqa: F401
+from store_tools import driver  # noqa: F401
