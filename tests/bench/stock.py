@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def oracle_environment() -> dict[str, str]:
@@ -28,13 +28,13 @@ def watch(log: TextIO) -> None:
 
     stock = SceneFileWriter.write_frame
 
-    def write_frame(self: SceneFileWriter, frame: object, *args: int, **named: int) -> None:
+    def write_frame(self: SceneFileWriter, frame: Any, *args: Any, **named: Any) -> None:
         repeat = named.get("repeat", args[0] if args else 1)
-        pixels = frame if hasattr(frame, "tobytes") else frame.get_frame()  # type: ignore[attr-defined]
+        pixels = frame if hasattr(frame, "tobytes") else frame.get_frame()
         log.write(f"{repeat} {hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}\n")
         stock(self, frame, *args, **named)
 
-    SceneFileWriter.write_frame = write_frame
+    SceneFileWriter.write_frame = write_frame  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:

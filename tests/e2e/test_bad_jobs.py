@@ -18,7 +18,7 @@ def good_job_works(queue: Queue) -> str:
     return job_id
 
 
-NOT_JOBS = {
+NOT_JOBS: dict[str, tuple[str | bytes, str]] = {
     "no JSON": ("{not json", "JSON"),
     "empty": ("", "JSON"),
     "no object": ('["a", "b"]', "object"),
@@ -69,7 +69,7 @@ def test_another_body_under_the_same_id_is_a_conflict(queue: Queue, worker: Work
     """The first job stands; the second is reported."""
     queue.run(id="mine")
     queue.push_raw(json.dumps(queue.job(GOOD + "# other", id="mine")))
-    event = queue.wait_event(lambda e: "conflict" in e.values())
+    event = queue.wait_event(lambda e: e["event"] == "conflict")
     assert event["id"] == "mine"
     assert queue.hash("mine")["state"] == "completed"
     good_job_works(queue)

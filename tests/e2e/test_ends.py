@@ -78,7 +78,7 @@ def test_a_killed_worker_loses_no_job(queue: Queue, start_worker: WorkerMaker) -
     assert crashes == [0, 1]
     queue.check(*ids)
     for job_id in ids:
-        done = [e for e in queue.events() if e.get("id") == job_id and "completed" in e.values()]
+        done = [e for e in queue.events() if e.get("id") == job_id and e["event"] == "completed"]
         assert len(done) == 1
     assert second.process.poll() is None
 

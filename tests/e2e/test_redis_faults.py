@@ -39,7 +39,7 @@ def test_redis_restarts_in_mid_render(
     result = queue.result(job_id)
     assert result["outcome"] == "completed"
     queue.check(job_id, queue.run()["id"])
-    completed = [e for e in queue.events() if (e.get("state") or e.get("event")) == "completed" and e["id"] == job_id]
+    completed = [e for e in queue.events() if e["event"] == "completed" and e["id"] == job_id]
     assert len(completed) == 1
 
 
@@ -56,7 +56,7 @@ def test_redis_away_for_longer_than_the_render(redis: Redis, queue: Queue, start
     second = queue.push()
     assert queue.result(second)["outcome"] == "completed"
     queue.check(job_id, second)
-    completed = [e for e in queue.events() if (e.get("state") or e.get("event")) == "completed" and e["id"] == job_id]
+    completed = [e for e in queue.events() if e["event"] == "completed" and e["id"] == job_id]
     assert len(completed) == 1
     assert len(list((worker.store / job_id).iterdir())) >= 1
 
