@@ -56,7 +56,7 @@ def test_a_file_becomes_a_video(place: Place) -> None:
     done = place.render("good.py", "Good", *SIZE, "-o", "out.mp4")
     assert done.returncode == 0, done.stderr
     plays(place.path / "out.mp4")
-    assert video_facts(place.path / "out.mp4")["frames"] == 7 + 4
+    assert video_facts(place.path / "out.mp4")["frames"] == 8 + 4
     assert "out.mp4" in done.stdout + done.stderr
 
 
@@ -75,7 +75,7 @@ def test_json_for_machines(place: Place) -> None:
     done = place.render("good.py", *SIZE, "-o", "out.mp4", "--json")
     result = json.loads(done.stdout.splitlines()[-1])
     result = result.get("result") or result
-    assert result["state"] == "completed" and result["outputs"][0]["frames"] == 11
+    assert result["state"] == "completed" and result["outputs"][0]["frames"] == 12
 
 
 def test_an_error_is_told_as_a_compiler_does(place: Place) -> None:
