@@ -3,6 +3,7 @@
 #   make            build/manimd, build/manimd-encode and the extension
 #   make SAN=1 …    the same with AddressSanitizer and UBSan, in build/asan
 #   make DEV=1 …    warnings are errors
+#   make V=1 …      shows the commands
 
 SHELL := /bin/bash
 CC ?= gcc
@@ -26,6 +27,9 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)
 LIBS := $(shell pkg-config --libs $(PKG) 2>/dev/null) -lm
 AVLIBS := $(shell pkg-config --libs $(AV) libcjson libseccomp openssl 2>/dev/null) -lm -lpthread
 
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
 # Rooms of manimd itself, and the libraries that executables draw from.
 ROOMS := cmd intake supervise render store events
 sources = $(wildcard worker/$(1)/*.c)
@@ -39,27 +43,31 @@ all: $(BUILD)/manimd $(BUILD)/manimd-encode native
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(BASE_LIB): $(call objects,base)
 $(BOX_LIB): $(call objects,sandbox)
 $(ROOM_LIB): $(foreach room,$(ROOMS),$(call objects,$(room)))
 %.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 # The Lua scripts, each as a C string: lua/claim.lua becomes lua_claim.
 LUA := $(wildcard worker/intake/lua/*.lua)
 $(BUILD)/gen/lua_scripts.h: $(LUA) scripts/embed-lua
 	@mkdir -p $(@D)
-	scripts/embed-lua $(LUA) > $@
+	$(Q)scripts/embed-lua $(LUA) > $@
 $(call objects,intake): $(BUILD)/gen/lua_scripts.h
 
 $(BUILD)/manimd: $(BUILD)/worker/main.o $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
-	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(BUILD)/manimd-encode: $(call objects,encode) $(BOX_LIB) $(BASE_LIB)
-	$(CC) $(LDFLAGS) $^ $(AVLIBS) -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(AVLIBS) -o $@
 
 include tests/unit/unit.mk
 include scripts/targets.mk

@@ -9,7 +9,8 @@ NATIVE_SRC := $(wildcard worker/render/native/*.c)
 native: $(NATIVE)
 $(NATIVE): $(NATIVE_SRC) $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $$($(PYTHON) -c 'import sysconfig as s; print("-I" + s.get_path("include"))') \
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $$($(PYTHON) -c 'import sysconfig as s; print("-I" + s.get_path("include"))') \
 		$(filter-out -MMD -MP,$(CFLAGS)) -shared $^ -Wl,--as-needed \
 		$(shell pkg-config --libs libcjson libseccomp openssl) -lm -o $@
 
