@@ -3,4 +3,5 @@
 from __future__ import annotations
 
 from rgw import rgw  # noqa: F401
+from s3_stub import stub  # noqa: F401
 from store_tools import driver  # noqa: F401

@@ -9,6 +9,6 @@ class Sections(Scene):
         self.play(Create(Circle()), run_time=0.5)
         self.wait(0.4)
         self.next_section("empty")
-        self.next_section("end", type="presentation.sub.loop")
+        self.next_section("end", section_type="presentation.sub.loop")
         self.play(FadeOut(*self.mobjects), run_time=0.4)
         self.wait(0.2)
