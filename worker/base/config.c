@@ -1,4 +1,4 @@
-/* Options: the table, where values come from, and who is given them.
+/* Where the values of options come from, and who is given them.
  *
  * A value goes through option_set() whatever its source; an empty one means the
  * default. The order of the sources is the order of calls in config_load():
