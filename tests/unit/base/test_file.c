@@ -117,6 +117,7 @@ static void tricks_are_refused(void **state)
 {
     (void)state;
     own_fd int sub = file_make_dir(dir_fd, "sub", 0755, NULL);
+    assert_true(sub >= 0);
     put("target", "x");
     put("large", "0123456789a");
     put("two", "x");

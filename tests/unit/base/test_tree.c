@@ -184,6 +184,7 @@ static void a_moved_directory_leads_nowhere(void **state)
 {
     (void)state;
     own_fd int moving = file_make_dir(AT_FDCWD, "moving", 0755, NULL);
+    assert_true(moving >= 0);
     own_fd int other = file_make_dir(AT_FDCWD, "other", 0755, NULL);
     static const char *const names[] = {"x", "y", "z"};
     for (int i = 0; i < 3; i++) {
@@ -197,6 +198,7 @@ static void a_moved_directory_leads_nowhere(void **state)
     for (int i = 0; i < 100000 && moved < 20; i++) {
         moved += file_remove_tree(AT_FDCWD, "moving", NULL) == -ESTALE;
         own_fd int again = file_make_dir(AT_FDCWD, "moving", 0755, NULL);
+        assert_true(again >= 0);
     }
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
