@@ -146,7 +146,7 @@ static void what_is_mounted_inside_is_left_alone(void **state)
             _exit(77);
         own_fd int root = file_make_dir(AT_FDCWD, "mounted", 0755, NULL);
         own_fd int sub = file_make_dir(root, "sub", 0755, NULL);
-        if (mount("none", "mounted/sub", "tmpfs", 0, NULL) < 0)
+        if (sub < 0 || mount("none", "mounted/sub", "tmpfs", 0, NULL) < 0)
             _exit(77);
         own_fd int inside = file_open_dir(root, "sub", NULL);
         make_file(inside, "keep", 1);
