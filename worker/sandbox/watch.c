@@ -9,6 +9,7 @@
 
 #include "../base/clock.h"
 #include "../base/file.h"
+#include "held.h"
 #include "helper.h"
 #include "sweep.h"
 
@@ -20,6 +21,7 @@
 /* smaps_rollup takes 10 ms a GiB; a box of forks would ask at every look. */
 #define PSS_EVERY_MS 100
 #define PSS_WITHIN_MS 500
+#define HELD_WITHIN_MS 500
 
 static const char *const status_keys[] = {"RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:"};
 static const char *const pss_keys[] = {"Pss_Anon:", "Pss_Shmem:", "SwapPss:"};
@@ -77,16 +79,25 @@ static bool memory_over(struct box_watch *w, const struct sweep *s, int64_t now_
     return rc < 0 || shares < 0 || shares > limit;
 }
 
-static bool disk_over(struct box_watch *w, int64_t now_ms)
+/* A tree that changes under us, a process that ends: measured again soon. */
+static void look_at_disk(struct box_watch *w, const struct sweep *s)
+{
+    int64_t bytes = 0, files = 0, held = 0;
+    if (file_tree_usage(w->dir_fd, ".", &bytes, &files) < 0)
+        return;
+    struct held_question q;
+    if (s->count > 0 && held_ask(&q, s, w->dir_fd) == 0 &&
+        helper_ask(w->uid, held_measure, &q, HELD_WITHIN_MS, &held) < 0)
+        held = 0;
+    w->usage.disk_bytes = bytes + held;
+    w->usage.files = files;
+}
+
+static bool disk_over(struct box_watch *w, const struct sweep *s, int64_t now_ms)
 {
     if (w->dir_fd >= 0 && now_ms >= w->next_disk_look_ms) {
         w->next_disk_look_ms = now_ms + DISK_EVERY_MS;
-        int64_t bytes = 0, files = 0;
-        /* A tree that changes under us is measured again in a moment. */
-        if (file_tree_usage(w->dir_fd, ".", &bytes, &files) == 0) {
-            w->usage.disk_bytes = bytes;
-            w->usage.files = files;
-        }
+        look_at_disk(w, s);
     }
     return (w->limits.disk_bytes > 0 && w->usage.disk_bytes > w->limits.disk_bytes) ||
            (w->limits.files > 0 && w->usage.files > w->limits.files);
@@ -121,7 +132,7 @@ enum outcome box_watch_look(struct box_watch *w)
         return OUTCOME_memory_limit;
     if (w->limits.processes > 0 && w->usage.processes > w->limits.processes)
         return OUTCOME_process_limit;
-    if (disk_over(w, now_ms))
+    if (disk_over(w, &s, now_ms))
         return OUTCOME_disk_limit;
     if (w->limits.cpu_ms > 0 && w->usage.cpu_ms + w->cpu_ms_reaped > w->limits.cpu_ms)
         return OUTCOME_cpu_limit;

@@ -1,0 +1,101 @@
+/* Runs a function inside a sealed child and says how it ended. As root the box
+ * is standard with a uid of its own, else basic: the best that there is. */
+#ifndef MANIMD_TESTS_BOXED_H
+#define MANIMD_TESTS_BOXED_H
+
+#include "../unit.h"
+
+#include "base/err.h"
+#include "sandbox/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1LL << 20)
+#define SEAL_FAILED 125
+#define NEIGHBOUR_OFFSET 8
+
+/* What a call met: the errno that refused it, 0 when it went through. */
+#define MET(call) ((errno = 0, (long)(call)) < 0 ? errno : 0)
+
+static inline int opened(const char *path, int flags)
+{
+    return MET(open(path, flags | O_CLOEXEC, 0600));
+}
+
+struct boxed {
+    uid_t uid; /* 0: not root */
+    uid_t neighbour;
+    enum box_level level;
+    int dir_fd;
+};
+
+static inline void boxed_init(struct boxed *b)
+{
+    uid_t base = geteuid() == 0 ? box_random_uid_base() : 0;
+    *b = (struct boxed){
+        .uid = base,
+        .neighbour = base ? base + NEIGHBOUR_OFFSET : 0,
+        .level = base ? BOX_STANDARD : BOX_BASIC,
+    };
+    char name[] = "boxXXXXXX";
+    assert_non_null(mkdtemp(name));
+    b->dir_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(b->dir_fd >= 0);
+    if (base)
+        assert_int_equal(fchown(b->dir_fd, base, base), 0);
+}
+
+static inline void boxed_plan(const struct boxed *b, enum box_profile profile, struct box_plan *p)
+{
+    struct err e = ERR_INIT;
+    if (box_plan_init(p, profile, b->level, &e) < 0)
+        fail_msg("%s", e.text);
+    p->uid = b->uid;
+    p->dir_fd = b->dir_fd;
+    p->limits = (struct limits){
+        .memory_bytes = 256 * MIB, .disk_bytes = 64 * MIB, .processes = 32, .cpu_ms = 20000};
+}
+
+/* The child's pid; it ends with what `inside` returns. */
+static inline pid_t boxed_start(const struct box_plan *p, int (*inside)(void *), void *arg)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    struct err e = ERR_INIT;
+    if (box_seal(p, &e) < 0) {
+        dprintf(2, "%s\n", e.text);
+        _exit(SEAL_FAILED);
+    }
+    _exit(inside(arg));
+}
+
+static inline int boxed_wait(pid_t pid)
+{
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+static inline int boxed_run(const struct boxed *b, enum box_profile profile, int (*inside)(void *),
+                            void *arg)
+{
+    struct box_plan p;
+    boxed_plan(b, profile, &p);
+    int status = boxed_wait(boxed_start(&p, inside, arg));
+    box_plan_done(&p);
+    return status;
+}
+
+#endif

@@ -1,0 +1,295 @@
+/* What a box uses is seen from outside, and the verdict is the right one. */
+#include "boxed.h"
+
+#include "base/clock.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+static struct boxed box;
+
+#define WITHIN_MS 8000
+
+static void sleep_for_ever(void)
+{
+    for (;;)
+        pause();
+}
+
+static void *touched(int64_t bytes, int flags, int fd)
+{
+    char *p = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (p != MAP_FAILED)
+        memset(p, 1, (size_t)bytes);
+    return p;
+}
+
+static int eat_private(void *arg)
+{
+    (void)arg;
+    touched(400 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    sleep_for_ever();
+    return 0;
+}
+
+/* No process is over the limit, all together are. */
+static int eat_in_children(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 8; i++) {
+        if (fork() == 0) {
+            touched(60 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+            sleep_for_ever();
+        }
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+/* Pages that are never written are not its own, but their tables are. */
+static int eat_page_tables(void *arg)
+{
+    (void)arg;
+    size_t bytes = 1ULL << 39;
+    char *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return 1;
+    madvise(p, bytes, MADV_NOHUGEPAGE);
+    int sum = 0;
+    for (size_t at = 0; at < bytes; at += 2 * MIB)
+        sum += ((volatile char *)p)[at];
+    sleep_for_ever();
+    return sum;
+}
+
+static int share_pages(void *arg)
+{
+    (void)arg;
+    touched(100 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    for (int i = 0; i < 10; i++) {
+        if (fork() == 0)
+            sleep_for_ever();
+    }
+    (void)!write(1, "", 0);
+    sleep_for_ever();
+    return 0;
+}
+
+static int map_ring(void *arg)
+{
+    touched(300 * MIB, MAP_SHARED, *(int *)arg);
+    sleep_for_ever();
+    return 0;
+}
+
+static int fork_bomb(void *arg)
+{
+    (void)arg;
+    while (fork() >= 0 || errno == EAGAIN)
+        ;
+    return 1;
+}
+
+static int fill_disk(void *arg)
+{
+    (void)arg;
+    static char block[1 << 20];
+    for (int i = 0; i < 60; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "f%d", i);
+        int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        for (int n = 0; n < 4; n++)
+            (void)!write(fd, block, sizeof block);
+        close(fd);
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+static int many_files(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+/* Files that have no name any more are in no tree. */
+static int fill_disk_unseen(void *arg)
+{
+    (void)arg;
+    static char block[1 << 20];
+    for (int i = 0; i < 60; i++) {
+        int fd = open("unseen", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        unlink("unseen");
+        for (int n = 0; n < 4; n++)
+            (void)!write(fd, block, sizeof block);
+        /* Half of them are held by a mapping alone. */
+        if (i % 2) {
+            (void)!mmap(NULL, 4 * MIB, PROT_READ, MAP_SHARED, fd, 0);
+            close(fd);
+        }
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+static int burn_in_children(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            for (clock_t until = clock() + CLOCKS_PER_SEC / 5; clock() < until;)
+                ;
+            _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+    }
+}
+
+static int idle(void *arg)
+{
+    (void)arg;
+    sleep_for_ever();
+    return 0;
+}
+
+/* Looks every 20 ms until there is a verdict, or `for_ms` have passed. */
+static enum outcome watch_it(int (*inside)(void *), void *arg, struct box_watch *w, int64_t for_ms)
+{
+    struct box_plan p;
+    boxed_plan(&box, BOX_SCENE, &p);
+    p.limits.memory_bytes = 1024 * MIB; /* the watch is what is tested */
+    p.limits.processes = w->limits.processes ? w->limits.processes : 64;
+    if (arg)
+        box_plan_keep(&p, *(int *)arg);
+    boxed_start(&p, inside, arg);
+    box_plan_done(&p);
+    w->uid = box.uid;
+    w->reaper_pid = getpid();
+    enum outcome seen = OUTCOME_completed;
+    for (int64_t until = clock_now_ms() + for_ms;
+         seen == OUTCOME_completed && clock_now_ms() < until;) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        seen = box_watch_look(w);
+    }
+    assert_int_equal(box_empty(box.uid, getpid(), 3000, NULL), 0);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    return seen;
+}
+
+#define LIMITS(...)                             \
+    {                                           \
+        .dir_fd = -1, .limits = { __VA_ARGS__ } \
+    }
+
+static void test_memory(void **state)
+{
+    (void)state;
+    int (*const eaters[])(void *) = {eat_private, eat_in_children, eat_page_tables};
+    for (size_t i = 0; i < 3; i++) {
+        struct box_watch w = LIMITS(.memory_bytes = 256 * MIB);
+        assert_int_equal(watch_it(eaters[i], NULL, &w, WITHIN_MS), OUTCOME_memory_limit);
+        assert_true(w.usage.memory_peak_bytes > 256 * MIB);
+    }
+}
+
+/* The sum is 1.1 GiB, what is there is 100 MiB. */
+static void test_shared_pages_are_innocent(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.memory_bytes = 256 * MIB);
+    assert_int_equal(watch_it(share_pages, NULL, &w, 1000), OUTCOME_completed);
+    assert_true(w.usage.memory_peak_bytes > 256 * MIB);
+}
+
+static void test_ring_is_not_its_own(void **state)
+{
+    (void)state;
+    int fd = memfd_create("ring", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 300 * MIB), 0);
+    struct box_watch w = LIMITS(.memory_bytes = 128 * MIB);
+    w.shared_bytes = 300 * MIB;
+    assert_int_equal(watch_it(map_ring, &fd, &w, 500), OUTCOME_completed);
+    assert_true(w.usage.memory_peak_bytes > 290 * MIB);
+    struct box_watch without = LIMITS(.memory_bytes = 128 * MIB);
+    assert_int_equal(watch_it(map_ring, &fd, &without, WITHIN_MS), OUTCOME_memory_limit);
+    close(fd);
+}
+
+static void test_processes(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.processes = 40);
+    assert_int_equal(watch_it(fork_bomb, NULL, &w, WITHIN_MS), OUTCOME_process_limit);
+}
+
+static void test_disk(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.disk_bytes = 100 * MIB);
+    w.dir_fd = box.dir_fd;
+    assert_int_equal(watch_it(fill_disk, NULL, &w, WITHIN_MS), OUTCOME_disk_limit);
+    assert_true(w.usage.disk_bytes > 100 * MIB);
+
+    struct box_watch files = LIMITS(.files = 1000);
+    files.dir_fd = box.dir_fd;
+    assert_int_equal(watch_it(many_files, NULL, &files, WITHIN_MS), OUTCOME_disk_limit);
+}
+
+static void test_disk_without_names(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.disk_bytes = 400 * MIB);
+    w.dir_fd = box.dir_fd;
+    assert_int_equal(watch_it(idle, NULL, &w, 500), OUTCOME_completed);
+    w.limits.disk_bytes = w.usage.disk_bytes + 150 * MIB;
+    assert_int_equal(watch_it(fill_disk_unseen, NULL, &w, WITHIN_MS), OUTCOME_disk_limit);
+}
+
+static void test_cpu(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.cpu_ms = 1000);
+    assert_int_equal(watch_it(burn_in_children, NULL, &w, WITHIN_MS), OUTCOME_cpu_limit);
+}
+
+static void test_within_the_limits(void **state)
+{
+    (void)state;
+    struct box_watch w =
+        LIMITS(.memory_bytes = 256 * MIB, .processes = 8, .cpu_ms = 1000, .disk_bytes = 1LL << 40);
+    w.dir_fd = box.dir_fd;
+    assert_int_equal(watch_it(idle, NULL, &w, 500), OUTCOME_completed);
+    assert_int_equal(w.usage.processes, 1);
+    assert_true(w.usage.memory_bytes > 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    boxed_init(&box);
+    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_shared_pages_are_innocent),
+        cmocka_unit_test(test_ring_is_not_its_own),
+        cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_disk_without_names),
+        cmocka_unit_test(test_cpu),
+        cmocka_unit_test(test_within_the_limits),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
