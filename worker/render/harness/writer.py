@@ -22,6 +22,7 @@ from .progress import Progress
 AUDIO_CHUNK_BYTES = 256 * 1024
 SUBTITLE_BYTES = 8 * 1024
 SECTION_NAME_CHARS = 200
+AUTOMATIC_SECTION = "autocreated"  # what stock names the one nobody asked for
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -42,7 +43,8 @@ class Sink:
         if scene is not None:
             self.progress.begin_play(float(scene.duration or 0.0), float(config.frame_rate))
         section = scene_writer.sections[-1]
-        if self.sections and section is not self.section:
+        wanted = self.sections or section.name != AUTOMATIC_SECTION
+        if wanted and section is not self.section:
             name = str(section.name)[:SECTION_NAME_CHARS]
             kind = str(section.type_)[:SECTION_NAME_CHARS]
             self.ring.section(json.dumps({"name": name, "type": kind}))
