@@ -51,7 +51,7 @@ static int eat_in_children(void *arg)
 static int eat_page_tables(void *arg)
 {
     (void)arg;
-    size_t bytes = 1ULL << 39;
+    size_t bytes = 160ULL << 30;
     char *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return 1;
