@@ -28,7 +28,6 @@ struct result_facts {
 char *result_build(const struct result_facts *facts);
 /* The outcome that a stage's file names, given how the stage exited: a job
  * fault may come only from exit 1, a host fault only from exit 3. */
-enum outcome result_outcome(const char *dir, const char *stage_file,
-                            int stage_exit, struct err *e);
+enum outcome result_outcome(const char *dir, const char *stage_file, int stage_exit, struct err *e);
 
 #endif
