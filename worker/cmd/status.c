@@ -1,0 +1,122 @@
+/* `manimd status [ID]`: one job, or the queue and its workers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/json.h"
+#include "../base/own.h"
+#include "client.h"
+#include "verdict.h"
+
+static const cJSON *item(const cJSON *object, const char *key)
+{
+    return object ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
+}
+
+static void print_ago(const cJSON *status, const char *key, const char *what)
+{
+    double at_ms = json_num(status, key, 0);
+    if (at_ms > 0)
+        printf("  %s %.0f s ago", what, ((double)clock_unix_ms() - at_ms) / 1000);
+}
+
+static void print_job(const cJSON *status)
+{
+    printf("%s  %s", json_str(status, "id"), json_str(status, "state"));
+    if (json_num(status, "attempt", 0) > 0)
+        printf("  attempt %.0f", json_num(status, "attempt", 0));
+    print_ago(status, "enqueued_at_ms", "pushed");
+    print_ago(status, "started_at_ms", "started");
+    print_ago(status, "finished_at_ms", "ended");
+    if (*json_str(status, "worker"))
+        printf("  on %s", json_str(status, "worker"));
+    const cJSON *progress = item(status, "progress");
+    if (cJSON_IsObject(progress) && !strcmp(json_str(status, "state"), "active"))
+        printf("  %.0f%%, %.0f frames", json_num(progress, "percent", 0),
+               json_num(progress, "frames", 0));
+    printf("\n");
+}
+
+static int show_job(struct client *c, const char *id, bool json)
+{
+    own_json cJSON *status = NULL;
+    int rc = producer_status(c->producer, id, &status, &c->err);
+    if (rc)
+        return client_exit(rc);
+    cJSON *result = cJSON_GetObjectItemCaseSensitive(status, "result");
+    if (cJSON_IsObject(result))
+        verdict_presign(result, &c->config);
+    if (json) {
+        own_free char *text = json_print(status);
+        printf("%s\n", text);
+        return EXIT_DONE;
+    }
+    print_job(status);
+    if (cJSON_IsObject(result))
+        verdict_print(result, NULL);
+    return EXIT_DONE;
+}
+
+static void print_workers(const cJSON *workers)
+{
+    const cJSON *worker;
+    cJSON_ArrayForEach(worker, workers)
+    {
+        printf("%s  version %s  %.0f of %.0f slots busy  seen %.0f s ago\n",
+               json_str(worker, "name"), json_str(worker, "version"), json_num(worker, "busy", 0),
+               json_num(worker, "slots", 0), json_num(worker, "seen_ms_ago", 0) / 1000);
+        const cJSON *job;
+        cJSON_ArrayForEach(job, item(worker, "jobs"))
+            printf("    %s  attempt %.0f  %.0f%%\n", json_str(job, "id"),
+                   json_num(job, "attempt", 0), json_num(item(job, "progress"), "percent", 0));
+    }
+    if (!cJSON_GetArraySize(workers))
+        printf("no worker is there: start one with `manimd work`\n");
+}
+
+static int show_queue(struct client *c, bool json)
+{
+    own_json cJSON *counts = NULL;
+    own_json cJSON *workers = NULL;
+    int rc = producer_counts(c->producer, &counts, &c->err);
+    if (!rc)
+        rc = producer_workers(c->producer, &workers, &c->err);
+    if (rc)
+        return client_exit(rc);
+    if (json) {
+        own_json cJSON *whole = cJSON_CreateObject();
+        cJSON_AddStringToObject(whole, "queue", c->config.queue);
+        cJSON_AddItemToObject(whole, "counts", steal_ptr(&counts));
+        cJSON_AddItemToObject(whole, "workers", steal_ptr(&workers));
+        own_free char *text = json_print(whole);
+        printf("%s\n", text);
+        return EXIT_DONE;
+    }
+    printf("queue %s:", c->config.queue);
+    const cJSON *count;
+    cJSON_ArrayForEach(count, counts) printf("  %s %.0f", count->string, count->valuedouble);
+    printf("\n");
+    print_workers(workers);
+    return EXIT_DONE;
+}
+
+int cmd_status(int argc, char **argv)
+{
+    bool json = false;
+    const char *words[1] = {0};
+    const struct arg table[] = {{"json", 0, ARG_FLAG, &json, NULL, "for machines", 0, 0}, {0}};
+    const struct args args = {
+        .usage = "status [ID] [--json]",
+        .about = "With ID, how a job stands, and its result. Without, the queue's depths, the\n"
+                 "workers, and what each renders.",
+        .table = table,
+        .words = words,
+        .words_most = 1,
+    };
+    struct client c;
+    int exit;
+    if (!client_begin(&c, &args, argc, argv, &words[0], &exit))
+        return exit;
+    exit = words[0] ? show_job(&c, words[0], json) : show_queue(&c, json);
+    return client_end(&c, exit);
+}

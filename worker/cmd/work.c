@@ -1,0 +1,100 @@
+/* `manimd work`: takes jobs from Redis until it is told to stop, or until none
+ * is left. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/config.h"
+#include "../base/err.h"
+#include "../base/log.h"
+#include "../base/loop.h"
+#include "../base/own.h"
+#include "cmd.h"
+#include "worker.h"
+
+struct work {
+    struct worker *worker;
+    const struct config *config;
+    int asked; /* times that it was told to stop */
+};
+
+static void on_signal(void *arg, int signo)
+{
+    struct work *work = arg;
+    if (signo == SIGHUP)
+        return; /* a terminal that goes must not take the jobs along */
+    if (work->asked++ == 0) {
+        log_at(LOG_INFO, "draining: running jobs may go on for %lld s; again to release them now",
+               (long long)work->config->drain_timeout_s);
+        worker_drain(work->worker, work->config->drain_timeout_s * 1000);
+    } else {
+        log_at(LOG_INFO, "stopping: giving running jobs back");
+        worker_drain(work->worker, 0);
+    }
+}
+
+static int check_store(const struct config *c, struct err *e)
+{
+    if (c->store_dir && c->s3_bucket)
+        return err_set(e, -1, FAULT_HOST,
+                       "store_dir and s3_bucket are both set: outputs go to one of them");
+    if (!c->store_dir && !c->s3_bucket)
+        return err_set(e, -1, FAULT_HOST,
+                       "no place for the outputs: set s3_bucket (and its keys) or store_dir");
+    return 0;
+}
+
+static int run(struct config *c, bool until_empty, struct err *e)
+{
+    struct loop *loop = loop_new();
+    struct work work = {.config = c};
+    const struct worker_spec spec = {
+        .config = c,
+        .loop = loop,
+        .slots = (int)c->slots,
+        .zygote_jobs = (int)c->zygote_jobs,
+        .until_empty = until_empty,
+    };
+    int exit = EXIT_USAGE;
+    int rc = worker_new(&spec, &work.worker, e);
+    if (!rc) {
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGHUP);
+        rc = loop_signals(loop, &signals, on_signal, &work);
+        if (!rc)
+            rc = worker_run(work.worker);
+        exit = rc ? EXIT_HOST : EXIT_DONE;
+        if (rc && !e->text[0])
+            err_set(e, rc, FAULT_HOST, "stopped without having given all jobs back");
+        worker_free(work.worker);
+    }
+    loop_free(loop);
+    return exit;
+}
+
+int cmd_work(int argc, char **argv)
+{
+    bool until_empty = false;
+    const struct arg table[] = {
+        {"until-empty", 0, ARG_FLAG, &until_empty, NULL, "stop when no job is left", 0, 0}, {0}};
+    const struct args args = {
+        .usage = "work [--until-empty] [options]",
+        .about = "Takes jobs from Redis, renders each in the sandbox, stores its outputs in S3 or\n"
+                 "in a directory. SIGTERM or Ctrl-C lets running jobs finish; a second one gives\n"
+                 "them back at once.",
+        .table = table,
+    };
+    struct config c;
+    int exit;
+    if (!cmd_begin(&c, &args, argc, argv, &exit))
+        return exit;
+    struct err e = ERR_INIT;
+    exit = check_store(&c, &e) ? EXIT_USAGE : run(&c, until_empty, &e);
+    if (e.text[0])
+        exit = cmd_fail(exit == EXIT_DONE ? EXIT_HOST : exit, &e);
+    config_done(&c);
+    return exit;
+}
