@@ -218,6 +218,7 @@ static void secrets_come_from_files(void **state)
     (void)state;
     struct config c;
     own_fd int credentials = file_make_dir(AT_FDCWD, "credentials", 0700, NULL);
+    assert_true(credentials >= 0);
     put("credentials/redis_password", "from-systemd\n");
     put("secret", "from-file\r\n");
     setenv("CREDENTIALS_DIRECTORY", "credentials", 1);
