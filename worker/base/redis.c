@@ -198,6 +198,10 @@ void redis_command(struct redis *r, int argc, const char *const *argv, const siz
     c->deadline_ms = clock_now_ms() + (deadline_ms ? deadline_ms : DEADLINE_MS);
     c->on_reply = on_reply;
     c->arg = arg;
+    if (r->dead) { /* given by a callback of redis_free() */
+        answer(c, NULL);
+        return;
+    }
     append(&r->waiting, c);
     pump(r);
     arm_late(r);

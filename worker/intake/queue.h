@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../manimd.h"
 #include "../base/config.h"
+#include "../manimd.h"
 
 struct loop;
 struct err;
@@ -62,8 +62,7 @@ struct queue_ops {
     /* How many jobs the caller would take now. The queue claims no more. */
     void (*offer)(struct queue *q, int free_slots);
     void (*progress)(struct queue *q, struct claim *c, const char *json);
-    void (*finish)(struct queue *q, struct claim *c, enum outcome o,
-                   const char *result_json);
+    void (*finish)(struct queue *q, struct claim *c, enum outcome o, const char *result_json);
     void (*release)(struct queue *q, struct claim *c);
     void (*forget)(struct queue *q, struct claim *c);
     void (*close)(struct queue *q);
@@ -73,12 +72,10 @@ struct queue {
 };
 
 int queue_open_redis(struct loop *loop, const struct config *config,
-                     const struct queue_events *events, struct queue **ret,
-                     struct err *e);
+                     const struct queue_events *events, struct queue **ret, struct err *e);
 /* Files DIR/new/NAME.json are jobs, taken in order of name; results go to
  * DIR/done/ID.json. */
-int queue_open_dir(struct loop *loop, const struct config *config,
-                   const char *dir, const struct queue_events *events,
-                   struct queue **ret, struct err *e);
+int queue_open_dir(struct loop *loop, const struct config *config, const char *dir,
+                   const struct queue_events *events, struct queue **ret, struct err *e);
 
 #endif

@@ -1,0 +1,206 @@
+/* Claims: candidates are read from the ready index, picked here, and confirmed
+ * by claim.lua one by one under a nonce made beforehand. A claim whose answer
+ * got lost is asked for again with the same nonce. */
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/own.h"
+#include "job.h"
+#include "queue_redis.h"
+
+#define CANDIDATES_MAX 16
+
+static void claim_next(struct queue_redis *q);
+
+static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
+{
+    unsigned char bytes[JOB_NONCE_CHARS / 2];
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+        abort(); /* no randomness, no fencing */
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void ask_claim(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn)
+{
+    char lease[24];
+    snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
+    struct script_call call = {
+        .script = SCRIPT_claim, .id = l->id, .argc = 3, .argv = {l->claim.nonce, q->worker, lease}};
+    queue_ask_script(q, r, &call, fn, l);
+}
+
+void queue_adopt(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn)
+{
+    ask_claim(q, l, r, fn);
+}
+
+/* ---- granted ---- */
+
+/* The hash has the last word on times: requeueing clears them there. */
+static void read_grant(struct lent *l, const struct reply *reply)
+{
+    l->claim.attempt = (int)reply_number(reply, 3);
+    l->claim.crashes = (int)reply_number(reply, 4);
+    l->claim.enqueued_unix_ms = reply_number(reply, 5);
+    l->claim.claimed_unix_ms = reply->now_ms;
+    l->claim.job.expires_ms = reply_number(reply, 6);
+    l->claim.job.deadline_ms = reply_number(reply, 7);
+    l->fails = (int)reply_number(reply, 8);
+}
+
+static void granted(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    struct err e = ERR_INIT;
+    const redisReply *payload = reply->raw->elements > 2 ? reply->raw->element[2] : NULL;
+    int rc = payload && payload->str
+                 ? job_parse(payload->str, payload->len, q->config, l->id, &l->claim.job, &e)
+                 : err_set(&e, -EINVAL, FAULT_PEER, "job: has no payload");
+    if (rc == 0 && strcmp(l->claim.job.id, l->id) != 0)
+        rc = err_set(&e, -EINVAL, FAULT_PEER, "job: its payload is of another id");
+    read_grant(l, reply);
+    l->state = LENT_HELD;
+    queue_beat_start(q, l);
+    queue_hello_soon(q);
+    if (rc < 0) { /* admitted by a worker with other maxima, or tampered with */
+        own_free char *result = queue_plain_result(l->id, OUTCOME_source_rejected, e.text);
+        queue_end(q, l, OUTCOME_source_rejected, result);
+        return;
+    }
+    q->free_slots--;
+    l->known = true;
+    q->events.on_claim(q->events.arg, &l->claim);
+}
+
+static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    l->asked = false;
+    if (!reply->raw)
+        return; /* queue_claim_again() when the line is back */
+    q->claiming--;
+    if (reply->error || strcmp(reply->verdict, "ok") != 0) {
+        if (reply->error) {
+            queue_warn(q, "claim", reply->error);
+            q->candidates_count = 0; /* the tick tries again */
+        } else {
+            q->look_again = true;
+        }
+        queue_lent_drop(q, l);
+    } else if (q->free_slots <= 0) { /* the offer was taken back meanwhile */
+        l->state = LENT_HELD;
+        queue_op_release(&q->base, &l->claim);
+    } else {
+        q->look_again = true;
+        granted(q, l, reply);
+    }
+    if (!q->closed)
+        claim_next(q);
+}
+
+static void start_claim(struct queue_redis *q, const char *id)
+{
+    struct lent *l = queue_lent_new(q, id);
+    make_nonce(l->claim.nonce);
+    l->state = LENT_CLAIMING;
+    l->asked = true;
+    q->claiming++;
+    ask_claim(q, l, q->commands, on_claim);
+}
+
+void queue_claim_again(struct queue_redis *q)
+{
+    for (struct lent *l = q->lents; l; l = l->next)
+        if (l->state == LENT_CLAIMING && !l->asked) {
+            l->asked = true;
+            ask_claim(q, l, q->commands, on_claim);
+        }
+}
+
+/* ---- candidates ---- */
+
+static bool held(const struct queue_redis *q, const char *id)
+{
+    for (const struct lent *l = q->lents; l; l = l->next)
+        if (strcmp(l->id, id) == 0)
+            return true;
+    return false;
+}
+
+static void on_spread(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    if (reply->error)
+        queue_warn(q, "wake", reply->error);
+}
+
+/* We have queued more than we can take: whoever waits may look. */
+static void spread(struct queue_redis *q)
+{
+    struct script_call call = {.script = SCRIPT_wake, .id = ""};
+    if (q->spread == 0)
+        return;
+    q->spread = 0;
+    queue_ask_script(q, q->commands, &call, on_spread, NULL);
+}
+
+static void claim_next(struct queue_redis *q)
+{
+    while (q->candidate < q->candidates_count && q->free_slots > q->claiming) {
+        const char *id = q->candidates[q->candidate++];
+        if (!held(q, id))
+            start_claim(q, id);
+    }
+    if (q->claiming > 0 || q->looking)
+        return;
+    q->candidates_count = q->candidate = 0;
+    if (q->free_slots <= 0) {
+        spread(q);
+    } else if (q->look_again) {
+        queue_look(q);
+        queue_peek(q);
+    }
+}
+
+static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    q->looking = false;
+    if (!reply->raw || reply->error || reply->raw->type != REDIS_REPLY_ARRAY) {
+        if (reply->error)
+            queue_warn(q, "ready", reply->error);
+        return;
+    }
+    q->candidate = q->candidates_count = 0;
+    for (size_t i = 0; i < reply->raw->elements && q->candidates_count < CANDIDATES_MAX; i++)
+        if (job_valid_id(reply_text(reply, i)))
+            snprintf(q->candidates[q->candidates_count++], JOB_ID_MAX + 1, "%s",
+                     reply_text(reply, i));
+    if (q->candidates_count == 0)
+        q->spread = 0;
+    claim_next(q);
+}
+
+void queue_look(struct queue_redis *q)
+{
+    char last[16];
+    if (q->looking || q->claiming > 0) {
+        q->look_again = true;
+        return;
+    }
+    if (!queue_usable(q))
+        return;
+    if (q->free_slots <= 0) {
+        spread(q);
+        return;
+    }
+    snprintf(last, sizeof(last), "%d", CANDIDATES_MAX - 1);
+    const char *argv[] = {"ZRANGE", q->keys.ready, "0", last};
+    q->looking = true;
+    q->look_again = false;
+    queue_ask(q, q->commands, &(struct queue_command){4, argv, 0}, on_ready, NULL);
+}

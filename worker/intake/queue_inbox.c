@@ -1,0 +1,204 @@
+/* The inbox: what producers push is peeked at (`BLMOVE in in RIGHT RIGHT` moves
+ * the tail onto itself: it waits, shows, and takes nothing away), parsed here,
+ * and taken by admit.lua only if it is still the same. So nothing ever exists
+ * between the inbox and the place where it goes.
+ *
+ * With a slot free the peek blocks; without one the tick comes by, so that
+ * refusals, duplicates and cancels are seen even while everybody is busy. */
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/buf.h"
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/json.h"
+#include "../base/limits.h"
+#include "../base/own.h"
+#include "job.h"
+#include "queue_redis.h"
+
+#define BLOCK_S "10"
+#define BLOCK_DEADLINE_MS 13000
+#define BUSY_ADMITS 64 /* in a row while full; the tick continues */
+#define RETRY_BASE_MS 100
+#define RETRY_CAP_MS 5000
+#define DENIED_MS 30000
+#define HEAD_BYTES 512
+
+static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *reply);
+
+static void peek_later(struct queue_redis *q, struct lent *l)
+{
+    (void)l;
+    queue_peek(q);
+}
+
+void queue_peek(struct queue_redis *q)
+{
+    bool block = q->free_slots > q->claiming;
+    if (!queue_usable(q) || !redis_is_up(q->blocker) || q->peeking || q->admitting ||
+        q->peek_retry.timer.set)
+        return;
+    if (!block && ++q->admitted_busy > BUSY_ADMITS)
+        return;
+    const char *argv[] = {
+        block ? "BLMOVE" : "LMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
+    q->peeking = true;
+    queue_ask(q, q->blocker,
+              &(struct queue_command){block ? 6 : 5, argv, block ? BLOCK_DEADLINE_MS : 0}, on_peek,
+              NULL);
+}
+
+static void back_off(struct queue_redis *q, const char *what, const char *error)
+{
+    int64_t in_ms = clock_backoff_ms(RETRY_BASE_MS, RETRY_CAP_MS, q->admit_tries++);
+    if (strncmp(error, "NOPERM", 6) == 0 || strncmp(error, "NOAUTH", 6) == 0)
+        in_ms = DENIED_MS;
+    queue_warn(q, what, error);
+    queue_timer(q, &q->peek_retry, in_ms + RETRY_BASE_MS, peek_later, NULL);
+}
+
+/* ---- what is told of a refusal ---- */
+
+/* An entry of the rejected list: enough to find out whose it was. */
+static char *rejected_entry(struct queue_redis *q, const redisReply *text, const char *id,
+                            const char *reason)
+{
+    own_buf struct buf b = BUF_INIT(CEILING_RESULT_BYTES);
+    char sha1[41], head[HEAD_BYTES + 1];
+    size_t n = text->len < HEAD_BYTES ? text->len : HEAD_BYTES;
+    for (size_t i = 0; i < n; i++)
+        head[i] = text->str[i] >= 0x20 && text->str[i] < 0x7f ? text->str[i] : '?';
+    sha1_hex(text->str, text->len, sha1);
+    (void)buf_printf(&b, "{\"at_ms\":%lld,\"reason\":", (long long)queue_server_ms(q));
+    (void)json_quote(&b, reason, strlen(reason));
+    (void)buf_add_str(&b, ",\"id\":");
+    if (id[0])
+        (void)json_quote(&b, id, strlen(id));
+    else
+        (void)buf_add_str(&b, "null");
+    (void)buf_printf(&b, ",\"bytes\":%zu,\"sha1\":\"%s\",\"head\":", text->len, sha1);
+    (void)json_quote(&b, head, n);
+    (void)buf_add_str(&b, "}"); /* far from the ceiling: 512 bytes and a sentence */
+    return own_strdup(buf_str(&b));
+}
+
+/* ---- admit ---- */
+
+static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    q->admitting = false;
+    if (!reply->raw)
+        return; /* queue_peek() comes when the line is back */
+    if (reply->error) {
+        back_off(q, "admit", reply->error);
+        return;
+    }
+    q->admit_tries = 0;
+    bool queued = strcmp(reply->verdict, "queued") == 0;
+    if (queued) {
+        q->spread++;
+        q->told_empty = false;
+    }
+    /* Whatever it was: others may have queued what we were woken for. */
+    queue_look(q);
+    queue_peek(q);
+}
+
+struct admission {
+    const redisReply *text;
+    const char *what; /* wake, job, reject */
+    const struct job *job;
+    const char *reason;
+};
+
+static void ask_admit(struct queue_redis *q, const struct admission *a)
+{
+    const struct job *job = a->job;
+    char sha1[41], digest[41] = "", priority[16], due[24], expires[24], deadline[24], most[16];
+    own_free char *entry = rejected_entry(q, a->text, job->id, a->reason);
+    own_free char *result = queue_plain_result(job->id, OUTCOME_source_rejected, a->reason);
+    bool is_job = strcmp(a->what, "job") == 0;
+    sha1_hex(a->text->str, a->text->len, sha1);
+    if (is_job)
+        job_digest(job, digest);
+    snprintf(priority, sizeof(priority), "%d", job->priority);
+    snprintf(due, sizeof(due), "%lld", (long long)job->run_at_ms);
+    snprintf(expires, sizeof(expires), "%lld", (long long)job->expires_ms);
+    snprintf(deadline, sizeof(deadline), "%lld", (long long)job->deadline_ms);
+    snprintf(most, sizeof(most), "%d", JOB_JSON_MAX_BYTES);
+    struct script_call call = {
+        .script = SCRIPT_admit,
+        .id = job->id,
+        .argc = 12,
+        /* Of a refused job `notify` was not read: who waits for it shall hear. */
+        .argv = {sha1, a->what, digest, priority, due, expires, deadline,
+                 job->notify || !is_job ? "1" : "0", job->metadata, result, entry, most},
+    };
+    q->admitting = true;
+    queue_ask_script(q, q->commands, &call, on_admit, NULL);
+}
+
+static void admit(struct queue_redis *q, const redisReply *text)
+{
+    struct job job = {0};
+    struct err e = ERR_INIT;
+    struct admission a = {.text = text, .what = "job", .job = &job, .reason = ""};
+    if (text->len == 1 && text->str[0] == '!') {
+        a.what = "wake";
+    } else if (job_parse(text->str, text->len, q->config, NULL, &job, &e) < 0) {
+        a.what = "reject";
+        a.reason = e.text;
+    } else {
+        snprintf(e.text, sizeof(e.text), "id \"%s\" was pushed before with another body", job.id);
+        a.reason = e.text; /* if that is so; told by the script */
+    }
+    ask_admit(q, &a);
+    job_free(&job);
+}
+
+static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    q->peeking = false;
+    if (!reply->raw)
+        return;
+    if (reply->error) {
+        back_off(q, "inbox", reply->error);
+    } else if (reply->raw->type == REDIS_REPLY_STRING) {
+        admit(q, reply->raw);
+    } else {
+        q->admit_tries = 0;
+        if (q->free_slots > q->claiming)
+            queue_peek(q); /* nothing for 10 s */
+    }
+}
+
+/* ---- too large to be looked at ---- */
+
+static void on_oversize(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    q->admitting = false;
+    if (reply->error)
+        back_off(q, "oversize", reply->error);
+    else
+        queue_peek(q);
+}
+
+void queue_oversize(struct queue_redis *q, int64_t announced_bytes)
+{
+    char most[16], announced[24];
+    snprintf(most, sizeof(most), "%d", JOB_JSON_MAX_BYTES);
+    snprintf(announced, sizeof(announced), "%lld", (long long)announced_bytes);
+    struct script_call call = {.script = SCRIPT_oversize,
+                               .id = "",
+                               .argc = 2,
+                               .argv = {most, announced},
+                               .deadline_ms = 60000};
+    q->peeking = false;
+    q->admitting = true; /* no peek before it is gone */
+    queue_ask_script(q, q->commands, &call, on_oversize, NULL);
+}

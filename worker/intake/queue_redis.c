@@ -1,0 +1,278 @@
+/* The Redis queue: opening, closing, and what its three connections say of
+ * themselves. See queue_redis.h for the other files, queue.h for the contract,
+ * lua/ for what happens inside Redis. */
+#include "queue_redis.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "../base/err.h"
+#include "../base/own.h"
+
+#define OPEN_WAIT_MS 3000
+#define POLICY_AGAIN_MS 30000
+
+/* ---- may it be used? ---- */
+
+static void tell_state(struct queue_redis *q, bool up, const char *why)
+{
+    bool news = up != q->was_up || strcmp(why, q->state_why) != 0;
+    q->was_up = up;
+    snprintf(q->state_why, sizeof(q->state_why), "%s", why);
+    if (news && q->events.on_state)
+        q->events.on_state(q->events.arg, up, q->state_why);
+}
+
+static bool all_up(const struct queue_redis *q)
+{
+    return redis_is_up(q->commands) && redis_is_up(q->blocker) && redis_is_up(q->beats);
+}
+
+/* Everything that waited for a connection, or lost an answer on the old one. */
+static void start_work(struct queue_redis *q)
+{
+    if (!queue_usable(q))
+        return;
+    if (all_up(q))
+        tell_state(q, true, q->was_up ? q->state_why : "");
+    queue_claim_again(q);
+    queue_end_again(q);
+    queue_beat_now(q);
+    queue_look(q);
+    queue_peek(q);
+}
+
+static void ask_policy(struct queue_redis *q, struct lent *unused);
+
+/* Nothing that Redis evicts comes back: a queue must not live in a cache. */
+static void on_policy(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    char why[256];
+    const char *policy = reply_text(reply, 1);
+    (void)l;
+    if (!reply->raw)
+        return; /* asked again when the line is back */
+    if (!reply->error && policy[0] && strcmp(policy, "noeviction") != 0) {
+        q->policy = POLICY_EVICTS;
+        snprintf(why, sizeof(why),
+                 "redis evicts jobs when its memory is full (maxmemory-policy is \"%.32s\"): run "
+                 "`redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf",
+                 policy);
+        tell_state(q, false, why);
+        queue_timer(q, &q->policy_retry, POLICY_AGAIN_MS, ask_policy, NULL);
+        return;
+    }
+    bool first = q->policy != POLICY_GOOD;
+    q->policy = POLICY_GOOD;
+    if (reply->error || !policy[0])
+        queue_warn(q, "maxmemory-policy could not be checked, it must be noeviction",
+                   reply->error ? reply->error : "CONFIG is blocked");
+    start_work(q);
+    if (first)
+        queue_tick_start(q);
+    queue_hello(q);
+}
+
+static void ask_policy(struct queue_redis *q, struct lent *unused)
+{
+    const char *argv[] = {"CONFIG", "GET", "maxmemory-policy"};
+    (void)unused;
+    queue_ask(q, q->commands, &(struct queue_command){3, argv, 0}, on_policy, NULL);
+}
+
+static void on_time_reply(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    (void)l;
+    int64_t s = reply_number(reply, 0), us = reply_number(reply, 1);
+    if (s > 0)
+        q->clock_off_ms = s * 1000 + us / 1000 - clock_unix_ms();
+}
+
+/* ---- the connections' own words ---- */
+
+static void on_commands_state(void *arg, bool up, const char *why)
+{
+    struct queue_redis *q = arg;
+    if (q->closed)
+        return;
+    queue_enter(q);
+    q->up_since_ms = up ? clock_now_ms() : 0;
+    if (up) {
+        queue_ask(q, q->commands, &(struct queue_command){1, (const char *[]){"TIME"}, 0},
+                  on_time_reply, NULL);
+        ask_policy(q, NULL); /* it may be another server, or newly configured */
+    } else {
+        tell_state(q, false, why);
+    }
+    queue_leave(q);
+}
+
+static void on_other_state(void *arg, bool up, const char *why)
+{
+    struct queue_redis *q = arg;
+    if (q->closed)
+        return;
+    queue_enter(q);
+    if (up)
+        start_work(q);
+    else
+        tell_state(q, false, why);
+    queue_leave(q);
+}
+
+static void on_oversize(void *arg, int64_t announced)
+{
+    struct queue_redis *q = arg;
+    if (q->closed)
+        return;
+    queue_enter(q);
+    queue_oversize(q, announced);
+    queue_leave(q);
+}
+
+/* ---- ops ---- */
+
+static void op_offer(struct queue *base, int free_slots)
+{
+    struct queue_redis *q = queue_redis_of(base);
+    q->free_slots = free_slots;
+    if (free_slots > 0) {
+        queue_look(q);
+        queue_peek(q);
+    }
+}
+
+/* The caller wants to hear of it no more. What it was told to end and did not,
+ * we end: else the job would wait for its lease to run out. */
+static void op_forget(struct queue *base, struct claim *c)
+{
+    struct queue_redis *q = queue_redis_of(base);
+    struct lent *l = c->queue;
+    l->known = false;
+    if (l->state == LENT_HELD && l->told_end && l->told_why != CLAIM_STALE) {
+        enum outcome o = l->told_why == CLAIM_CANCELLED ? OUTCOME_cancelled : OUTCOME_expired;
+        own_free char *result =
+            queue_plain_result(l->id, o, o == OUTCOME_expired ? "its deadline passed" : NULL);
+        queue_end(q, l, o, result);
+    } else if (l->state == LENT_HELD) {
+        queue_lent_drop(q, l);
+    }
+    queue_hello_soon(q);
+}
+
+static void op_close(struct queue *base)
+{
+    struct queue_redis *q = queue_redis_of(base);
+    struct queue_timer *timers[] = {&q->peek_retry, &q->tick,  &q->due,
+                                    &q->cancels,    &q->hello, &q->policy_retry};
+    queue_enter(q);
+    queue_goodbye(q);
+    q->closed = true;
+    for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+        queue_timer_stop(q, timers[i]);
+    while (q->lents)
+        queue_lent_drop(q, q->lents);
+    redis_free(q->blocker);
+    redis_free(q->beats);
+    redis_free(q->commands);
+    queue_leave(q);
+}
+
+static const struct queue_ops redis_ops = {
+    .name = "redis",
+    .offer = op_offer,
+    .progress = queue_op_progress,
+    .finish = queue_op_finish,
+    .release = queue_op_release,
+    .forget = op_forget,
+    .close = op_close,
+};
+
+/* ---- opening ---- */
+
+/* A name for results and keys: what may stand in a key. */
+static void set_worker(struct queue_redis *q)
+{
+    char host[64] = "worker", name[128];
+    (void)gethostname(host, sizeof(host) - 1);
+    if (q->config->worker_name)
+        snprintf(name, sizeof(name), "%s", q->config->worker_name);
+    else
+        snprintf(name, sizeof(name), "%.48s-%d", host, (int)getpid());
+    snprintf(q->worker, 65, "%.64s", name);
+    for (char *c = q->worker; *c; c++) {
+        bool alnum = (*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z');
+        if (!alnum && !strchr("._-", *c))
+            *c = '-';
+    }
+}
+
+static int connect_all(struct queue_redis *q, struct err *e)
+{
+    char *name = own_printf("manimd:%s", q->worker);
+    struct redis_spec spec = {
+        .url = q->config->redis_url,
+        .user = q->config->redis_user,
+        .password = q->config->redis_password,
+        .ca_file = q->config->redis_ca_file,
+        .client_name = name,
+        .on_state = on_commands_state,
+        .arg = q,
+    };
+    int rc = redis_new(q->loop, &spec, &q->commands, e);
+    spec.on_state = on_other_state;
+    if (rc == 0)
+        rc = redis_new(q->loop, &spec, &q->beats, e);
+    spec.on_oversize = on_oversize;
+    if (rc == 0)
+        rc = redis_new(q->loop, &spec, &q->blocker, e);
+    free(name);
+    return rc;
+}
+
+/* A wrong password or an evicting Redis is told at once; an absent one is
+ * waited for (the worker may well start before it). */
+static int check_start(struct queue_redis *q, struct err *e)
+{
+    int64_t until_ms = clock_now_ms() + OPEN_WAIT_MS;
+    while (q->policy == POLICY_UNKNOWN && clock_now_ms() < until_ms &&
+           !redis_is_refused(q->commands))
+        loop_step(q->loop, (int)(until_ms - clock_now_ms()));
+    if (redis_is_refused(q->commands))
+        return err_set(e, -EACCES, FAULT_HOST, "%s", redis_why(q->commands));
+    if (q->policy == POLICY_EVICTS)
+        return err_set(e, -EINVAL, FAULT_HOST, "%s", q->state_why);
+    return 0;
+}
+
+int queue_open_redis(struct loop *loop, const struct config *config,
+                     const struct queue_events *events, struct queue **ret, struct err *e)
+{
+    struct queue_redis *q = own_calloc(1, sizeof(*q));
+    q->base.ops = &redis_ops;
+    q->loop = loop;
+    q->config = config;
+    q->events = *events;
+    q->started_ms = clock_now_ms();
+    int rc = keys_init(&q->keys, config->queue, e);
+    if (rc < 0) {
+        free(q);
+        return rc;
+    }
+    scripts_init(&q->scripts, config);
+    set_worker(q);
+    rc = connect_all(q, e);
+    if (rc == 0)
+        rc = check_start(q, e);
+    if (rc < 0) {
+        op_close(&q->base);
+        return rc;
+    }
+    *ret = &q->base;
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* Inside intake/: the Redis queue, over several files.
+ *
+ *   queue_redis.c  opening, closing, the three connections and their state
+ *   queue_ask.c    every reply and every timer comes through here
+ *   queue_inbox.c  peek, parse, admit
+ *   queue_claim.c  pick a job, claim it, hand it on
+ *   queue_beat.c   renew leases, pass on progress, hear of cancels
+ *   queue_finish.c finish and release, until they are stored
+ *   queue_tick.c   every 5 s: what is due, whose worker vanished, is it empty
+ *   queue_sweep.c  cancels of jobs that only wait
+ *   queue_hello.c  this worker, as others see it
+ *
+ * Three connections, so that nothing waits behind something slow: `blocker`
+ * peeks at the inbox (a command that blocks), `beats` renews leases, `commands`
+ * does the rest. */
+#ifndef MANIMD_QUEUE_REDIS_H
+#define MANIMD_QUEUE_REDIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/loop.h"
+#include "../base/redis.h"
+#include "queue.h"
+#include "script.h"
+
+struct queue_redis;
+struct lent;
+
+typedef void queue_fn(struct queue_redis *q, struct lent *l, const struct reply *reply);
+typedef void queue_timer_fn(struct queue_redis *q, struct lent *l);
+
+struct queue_timer {
+    struct timer timer;
+    struct queue_redis *q;
+    struct lent *lent; /* NULL: the queue's own */
+    queue_timer_fn *on_time;
+};
+
+enum lent_state {
+    LENT_CLAIMING,  /* asked for; whether granted is not known yet */
+    LENT_HELD,      /* the caller has it */
+    LENT_FINISHING, /* its end is being stored */
+    LENT_RELEASING, /* it is being given back */
+};
+
+/* A job that we hold or are about to. */
+struct lent {
+    struct claim claim; /* undefined but for nonce while LENT_CLAIMING */
+    char id[JOB_ID_MAX + 1];
+    enum lent_state state;
+    bool known;    /* the caller has been told of it by on_claim */
+    bool told_end; /* and that it is to end (cancelled, expired) */
+    enum claim_lost told_why;
+    int fails;  /* tries that failed by our fault, before this one */
+    bool asked; /* whether it was granted, or stored: the answer is still to come */
+    int asks;   /* replies still to come for it, of any kind */
+    bool gone;  /* freed when asks is 0 */
+    /* Renewal. */
+    struct queue_timer beat;
+    bool beating;
+    int64_t beat_due_ms; /* when the lease wants it, progress or not */
+    int64_t beat_ok_ms;  /* the last renewal that was answered */
+    int64_t progress_ms; /* when progress was last sent */
+    char *progress;      /* newest that was not sent; NULL: none */
+    char *shown;         /* newest that was sent, for this worker's hash */
+    /* The end. */
+    struct queue_timer retry;
+    enum outcome outcome;
+    char *result;
+    int tries;
+    struct lent *next;
+};
+
+#define SWEEP_IDS_MAX 16
+struct queue_sweep {
+    char ids[SWEEP_IDS_MAX][JOB_ID_MAX + 1];
+    int count;
+    bool asked;
+};
+
+struct queue_redis {
+    struct queue base; /* first: a struct queue is one of these */
+    struct loop *loop;
+    const struct config *config;
+    struct queue_events events;
+    struct keys keys;
+    struct scripts scripts;
+    struct redis *blocker, *commands, *beats;
+    char worker[128];
+    int64_t started_ms;
+    int64_t up_since_ms;  /* of `commands`; 0 while down */
+    int64_t clock_off_ms; /* the server's clock minus ours */
+    int up_count;
+    bool was_up;
+    char state_why[512];
+    char warned[256]; /* the last warning, said once a while */
+    int64_t warned_ms;
+    enum { POLICY_UNKNOWN, POLICY_GOOD, POLICY_EVICTS } policy;
+    struct queue_timer policy_retry;
+
+    int free_slots;
+    struct lent *lents;
+
+    bool peeking, admitting;
+    int admit_tries, admitted_busy; /* errors in a row; admitted while full */
+    int spread;                     /* jobs queued that we had no slot for: others may look */
+    struct queue_timer peek_retry;
+
+    bool looking;
+    int claiming;
+    char candidates[16][JOB_ID_MAX + 1];
+    int candidate, candidates_count;
+    bool look_again;
+
+    struct queue_timer tick, due, cancels, hello;
+    struct queue_sweep sweep_ready, sweep_delayed;
+    bool polling_cancels;
+    int64_t hello_ms;
+    bool told_empty;
+
+    int busy; /* callbacks under way */
+    bool closed;
+};
+
+static inline struct queue_redis *queue_redis_of(struct queue *q)
+{
+    return (struct queue_redis *)q;
+}
+
+/* ---- queue_ask.c ---- */
+void queue_ask_script(struct queue_redis *q, struct redis *r, const struct script_call *call,
+                      queue_fn *fn, struct lent *l);
+struct queue_command {
+    int argc;
+    const char *const *argv;
+    int64_t deadline_ms;
+};
+void queue_ask(struct queue_redis *q, struct redis *r, const struct queue_command *command,
+               queue_fn *fn, struct lent *l);
+void queue_timer(struct queue_redis *q, struct queue_timer *t, int64_t in_ms, queue_timer_fn *fn,
+                 struct lent *l);
+void queue_timer_stop(struct queue_redis *q, struct queue_timer *t);
+struct lent *queue_lent_new(struct queue_redis *q, const char *id);
+/* Takes it off the list; frees it when no reply can come for it any more. */
+void queue_lent_drop(struct queue_redis *q, struct lent *l);
+void queue_enter(struct queue_redis *q);
+void queue_leave(struct queue_redis *q);
+/* Says once a while what Redis refused. `what`: the command or script. */
+void queue_warn(struct queue_redis *q, const char *what, const char *error);
+bool queue_usable(const struct queue_redis *q);
+int64_t queue_server_ms(const struct queue_redis *q);
+
+/* ---- queue_inbox.c ---- */
+void queue_peek(struct queue_redis *q);
+void queue_oversize(struct queue_redis *q, int64_t announced_bytes);
+
+/* ---- queue_claim.c ---- */
+void queue_look(struct queue_redis *q);
+void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */
+/* Takes back what Redis forgot it had lent; fn gets claim.lua's answer. */
+void queue_adopt(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn);
+
+/* ---- queue_beat.c ---- */
+void queue_beat_start(struct queue_redis *q, struct lent *l);
+void queue_beat_now(struct queue_redis *q); /* the connection is back */
+void queue_op_progress(struct queue *base, struct claim *c, const char *json);
+
+/* ---- queue_finish.c ---- */
+void queue_op_finish(struct queue *base, struct claim *c, enum outcome o, const char *result);
+void queue_op_release(struct queue *base, struct claim *c);
+void queue_end(struct queue_redis *q, struct lent *l, enum outcome o, const char *result);
+void queue_end_again(struct queue_redis *q); /* the connection is back */
+/* A result for an end that no stage wrote: {"id", "state", "outcome", "error"}. */
+char *queue_plain_result(const char *id, enum outcome o, const char *message);
+
+/* ---- queue_tick.c ---- */
+void queue_tick_start(struct queue_redis *q);
+/* There may be a job due in `in_ms`: look then, if that is before the tick. */
+void queue_due_in(struct queue_redis *q, int64_t in_ms);
+void queue_check_empty(struct queue_redis *q);
+
+/* ---- queue_sweep.c ---- */
+/* Settles those of an index's first ids (`step` elements each) whose cancel key
+ * is there. */
+void queue_sweep(struct queue_redis *q, struct queue_sweep *s, const struct reply *index,
+                 size_t step);
+
+/* ---- queue_hello.c ---- */
+void queue_hello(struct queue_redis *q);
+void queue_goodbye(struct queue_redis *q);
+/* What it runs changed. */
+void queue_hello_soon(struct queue_redis *q);
+
+#endif

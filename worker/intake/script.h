@@ -1,0 +1,82 @@
+/* Inside intake/: the queue's keys, and its Lua scripts called by their SHA-1
+ * (queue.md §1). Each script is lua/lib.lua and its own text. A server that does
+ * not know it (NOSCRIPT) is sent the whole text.
+ *
+ * All scripts take the same keys and the same first arguments (lib.lua); what
+ * follows is each one's own. */
+#ifndef MANIMD_SCRIPT_H
+#define MANIMD_SCRIPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct redis;
+struct redisReply;
+struct config;
+
+#define QUEUE_NAME_MAX 64
+#define KEY_MAX 192
+
+struct keys {
+    char prefix[KEY_MAX]; /* "manimd:{queue}:" */
+    char inbox[KEY_MAX], ready[KEY_MAX], delayed[KEY_MAX], active[KEY_MAX];
+    char done[KEY_MAX], dead[KEY_MAX], ev[KEY_MAX], rejected[KEY_MAX], stats[KEY_MAX];
+    char workers[KEY_MAX], scratch[KEY_MAX];
+};
+
+/* Fails with the sentence when `queue` is no name: 1 to 64 of A-Z a-z 0-9 . _ - */
+int keys_init(struct keys *k, const char *queue, struct err *e);
+/* "manimd:{queue}:job:ID" and the like. */
+void keys_of(const struct keys *k, const char *kind, const char *id, char ret[KEY_MAX]);
+
+#define SCRIPTS(X)                                                                        \
+    X(admit)                                                                              \
+    X(oversize)                                                                           \
+    X(promote) X(claim) X(beat) X(finish) X(release) X(reap) X(cancel) X(requeue) X(wake) \
+        X(counts)
+enum script {
+#define SCRIPT_NAME(name) SCRIPT_##name,
+    SCRIPTS(SCRIPT_NAME)
+#undef SCRIPT_NAME
+        SCRIPT_COUNT
+};
+
+struct scripts {
+    char *text[SCRIPT_COUNT];
+    char sha1[SCRIPT_COUNT][41];
+    char result_ttl_s[24], dead_ttl_s[24];
+};
+void scripts_init(struct scripts *s, const struct config *config);
+void scripts_done(struct scripts *s);
+const char *script_name(enum script script);
+
+#define SCRIPT_ARGS_MAX 14
+struct script_call {
+    enum script script;
+    const char *id; /* "" where there is none */
+    int argc;       /* the script's own arguments */
+    const char *argv[SCRIPT_ARGS_MAX];
+    int64_t deadline_ms; /* 0: the connection's default */
+};
+
+/* A reply taken apart. `raw` NULL: the line broke, it may have run or not. */
+struct reply {
+    const struct redisReply *raw;
+    const char *error;   /* an error reply's text, or NULL */
+    const char *verdict; /* a script's first word, or NULL */
+    int64_t now_ms;      /* the server's time, in a script's reply */
+};
+struct reply reply_read(const struct redisReply *raw, int is_script);
+/* The text or number of element `i`; "" or 0 where there is none. */
+const char *reply_text(const struct reply *r, size_t i);
+int64_t reply_number(const struct reply *r, size_t i);
+
+typedef void script_fn(void *arg, const struct reply *reply);
+void script_run(struct redis *redis, const struct scripts *s, const struct keys *k,
+                const struct script_call *call, script_fn *on_reply, void *arg);
+
+/* SHA-1 in hex. */
+void sha1_hex(const void *data, size_t bytes, char ret[41]);
+
+#endif
