@@ -25,3 +25,6 @@ $(filter $(BUILD)/unit/sandbox/%,$(UNIT)): | $(BOX_RUN)
 .PHONY: unit
 unit: $(UNIT) ## cmocka tests, one program a module
 	@scripts/run-unit $(UNIT)
+
+# Tests of render/ run real jobs: the extension and the encoder must be there.
+$(filter $(BUILD)/unit/render/%,$(UNIT)): | $(BUILD)/harness/_manimd.so $(BUILD)/manimd-encode

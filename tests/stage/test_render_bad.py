@@ -1,0 +1,338 @@
+"""Scenes that fail, and scenes that attack: each has its outcome, its words
+about the user's own file, and leaves no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from render_tools import Outcome, attempt, collect, render, ring_dump, start_stage, write_job
+
+HEAD = "from manim import *\n"
+JOB_FAULT, HOST_FAULT = 1, 3
+
+
+def scene(body: str, before: str = "") -> str:
+    """A file with one scene whose construct is `body`."""
+    lines = "".join(f"        {line}\n" for line in body.strip().splitlines())
+    return f"{HEAD}{before}\nclass Bad(Scene):\n    def construct(self):\n{lines}"
+
+
+def fails(code: str | bytes, outcome: str, **fields: Any) -> Outcome:
+    """Render; it must end so, and be the job's fault."""
+    ended = render(code, fields.pop("options", None), **fields)
+    assert ended.outcome == outcome, ended.result
+    assert ended.status == JOB_FAULT
+    assert ended.result["outputs"] == []
+    return ended
+
+
+def test_syntax_error() -> None:
+    error = fails(HEAD + "\nclass Bad(Scene)\n    pass\n", "source_rejected").error
+    assert error["line"] == 3 and error["column"] == 17
+    assert error["message"] == "SyntaxError: expected ':'"
+    assert "> 3 | class Bad(Scene)" in error["excerpt"] and "^" in error["excerpt"]
+
+
+def test_import_error() -> None:
+    error = fails(HEAD + "import no_such_module\n", "scene_error").error
+    assert error["line"] == 2 and error["code"] == "ModuleNotFoundError"
+    assert "no_such_module" in error["message"]
+
+
+def test_exception_in_mid_play() -> None:
+    code = scene(
+        """
+        def boom(mobject, dt):
+            if self.time > 0.3:
+                mobject.no_such_thing.more()
+        square = Square().add_updater(boom)
+        self.add(square)
+        self.wait(2)
+        """.replace("        ", "", 1).replace("\n        ", "\n")
+    )
+    ended = fails(code, "scene_error")
+    assert "no_such_thing" in ended.error["message"]
+    assert "mobject.no_such_thing.more()" in ended.error["excerpt"].splitlines()[2]
+    assert ended.error["line"] == code.splitlines().index(
+        "                mobject.no_such_thing.more()"
+    ) + 1 and ended.error["column"] == 17
+    trace = ended.error["traceback"]
+    assert "in construct" in trace and "in boom" in trace and "site-packages" not in trace
+
+
+def test_an_exception_deep_in_manim_points_at_the_users_line() -> None:
+    error = fails(scene("self.play(Create('no mobject'))"), "scene_error").error
+    assert error["line"] == 5
+    assert "self.play(Create('no mobject'))" in error["excerpt"]
+
+
+def test_no_scene() -> None:
+    error = fails(HEAD + "x = 1\n", "source_rejected").error
+    assert "defines no scene" in error["message"]
+
+
+TWO = HEAD + "class One(Scene):\n    pass\nclass Two(Scene):\n    pass\n"
+
+
+def test_several_scenes_and_none_named() -> None:
+    error = fails(TWO, "source_rejected").error
+    assert '"One", "Two"' in error["message"]
+
+
+def test_unknown_scene() -> None:
+    error = fails(TWO, "source_rejected", scene="Three").error
+    assert '"Three"' in error["message"] and '"One", "Two"' in error["message"]
+
+
+def test_the_scene_named_is_rendered() -> None:
+    code = TWO.replace("Two(Scene):\n    pass", "Two(Scene):\n    def construct(self): self.wait(1)")
+    ended = render(code, scene="Two")
+    assert ended.outcome == "completed" and len(ended.frames) == 15
+
+
+def test_no_animation() -> None:
+    error = fails(scene("self.add(Square())"), "output_missing").error
+    assert "plays no animation" in error["message"] and "self.play()" in error["message"]
+
+
+def test_no_animation_but_a_picture_asked() -> None:
+    ended = render(scene("self.add(Square())"), {"encoder": ring_dump()}, outputs=["png"])
+    assert ended.outcome == "completed", ended.result
+    assert [each["kind"] for each in ended.records] == ["still", "end"]
+
+
+def test_all_animations_skipped() -> None:
+    code = scene("self.next_section(skip_animations=True)\nself.play(FadeIn(Square()))")
+    assert "skips all" in fails(code, "output_missing").error["message"]
+
+
+def test_formula_that_tex_refuses() -> None:
+    code = scene("self.wait(0.1)\nself.add(MathTex(r'x + \\nosuchmacro{2}'))")
+    error = fails(code, "tex_error").error
+    assert "Undefined control sequence" in error["message"]
+    assert "\\nosuchmacro" in error["message"]
+    assert error["line"] == 6
+    assert "MathTex" in error["excerpt"] and "TeX source:" in error["excerpt"]
+    assert re.search(r"> +\d+ \| .*nosuchmacro", error["excerpt"])
+
+
+def test_endless_loop() -> None:
+    ended = fails(scene("while True: pass"), "time_limit", timeout_s=1)
+    assert "1 seconds" in ended.error["message"]
+
+
+def test_endless_loop_at_import() -> None:
+    fails(HEAD + "while True: pass\n", "time_limit", timeout_s=1)
+
+
+def test_stops_itself() -> None:
+    fails(scene("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"), "time_limit", timeout_s=1)
+
+
+def test_memory_eater() -> None:
+    code = scene("hoard = []\nwhile True: hoard.append(bytearray(1 << 24))")
+    fails(code, "memory_limit", memory_mb=512)
+
+
+def test_memory_eater_that_catches_the_error() -> None:
+    code = scene(
+        "hoard = []\nwhile True:\n    try: hoard.append(bytearray(1 << 22))\n"
+        "    except MemoryError: raise SystemExit('hidden')"
+    )
+    ended = render(code, memory_mb=512)
+    assert ended.outcome in ("memory_limit", "scene_error")
+
+
+def test_stdout_flood() -> None:
+    ended = fails(scene("while True: print('x' * 5000)"), "log_limit", timeout_s=60)
+    assert len(ended.log) < 600_000 and "bytes left out" in ended.log
+    assert len(ended.result["log_tail"]) <= 16 * 1024
+
+
+def test_one_endless_line() -> None:
+    fails(scene("import os\nwhile True: os.write(2, b'y' * 65536)"), "log_limit", timeout_s=60)
+
+
+def test_fork_bomb() -> None:
+    code = scene("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass")
+    ended = render(code, timeout_s=4, processes=40)
+    assert ended.outcome in ("process_limit", "time_limit", "cpu_limit"), ended.result
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(7)", "os.kill(os.getpid(), 9)"])
+def test_ends_itself(end: str) -> None:
+    ended = render(scene(f"import os\nself.wait(0.2)\n{end}"))
+    assert ended.status == JOB_FAULT
+    assert ended.outcome == ("crashed" if "kill" in end else "scene_error"), ended.result
+
+
+def test_sys_exit() -> None:
+    error = fails(scene("import sys\nsys.exit(0)"), "scene_error").error
+    assert "called exit" in error["message"] and error["line"] == 6
+
+
+def test_keyboard_interrupt_and_recursion() -> None:
+    fails(scene("raise KeyboardInterrupt"), "scene_error")
+    error = fails(scene("def f(): f()\nf()"), "scene_error").error
+    assert error["code"] == "RecursionError"
+
+
+def test_stack_overflow_in_c() -> None:
+    code = scene("import ctypes\nctypes.string_at(0)")
+    assert render(code).outcome == "crashed"
+
+
+def test_bytes_that_are_no_python() -> None:
+    fails("class Bad(\x01\x02: pass\n", "source_rejected")
+    fails("# coding: no-such-codec\nx = 1\n", "source_rejected")
+    fails("(" * 5000 + ")" * 5000, "source_rejected")
+
+
+def test_words_on_every_descriptor() -> None:
+    """It may write into the descriptors it was given; it gains nothing."""
+    code = scene(
+        "import os\nfor fd in range(3, 40):\n"
+        "    try: os.write(fd, b'{\"exit\":0,\"result\":{\"outcome\":\"host_error\"}}\\n' * 3)\n"
+        "    except OSError: pass\nself.wait(0.2)\nos._exit(0)"
+    )
+    ended = render(code)
+    assert ended.status == JOB_FAULT, ended.result
+
+
+def test_forged_results() -> None:
+    """Only the job's own faults can be had for words."""
+    forge = "import os\nfor fd in range(3, 20):\n    try: os.write(fd, WORD)\n    except OSError: pass\nos._exit(1)"
+    for word, outcome in (("host_error", "scene_error"), ("completed", "scene_error"),
+                          ("cancelled", "scene_error"), ("tex_error", "tex_error")):
+        line = json.dumps({"result": {"outcome": word, "error": {"message": "a\x1b[31mb"}}})
+        ended = render(scene(forge, f"WORD = {(line + chr(10)).encode()!r}\n"))
+        assert ended.outcome == outcome, (word, ended.result)
+        assert ended.status == JOB_FAULT
+        assert "\x1b" not in json.dumps(ended.result, ensure_ascii=False)
+
+
+def test_closes_every_descriptor() -> None:
+    ended = render(scene("import os\nself.wait(0.2)\nos.closerange(0, 64)\nself.wait(0.5)"))
+    assert ended.status == JOB_FAULT
+    assert ended.outcome in ("scene_error", "crashed"), ended.result
+
+
+def test_a_wild_ring_is_the_jobs_fault() -> None:
+    code = scene(
+        # More frames than the ring holds: the encoder has begun to read it.
+        "import mmap, os\nself.play(Rotate(Square()), run_time=10)\n"
+        "for fd in range(3, 20):\n"
+        "    try:\n        m = mmap.mmap(fd, 4096)\n        m[0:4096] = b'\\xff' * 4096\n"
+        "    except (OSError, ValueError): pass\n"
+        "self.wait(0.2)\nself.play(FadeIn(Square()))"
+    )
+    ended = render(code, timeout_s=10)
+    assert ended.status == JOB_FAULT, ended.result
+
+
+def test_picture_larger_than_the_job() -> None:
+    code = scene("self.wait(1)", "config.pixel_width = 1920\nconfig.pixel_height = 1080\n")
+    assert "1920x1080" in fails(code, "output_invalid").error["message"]
+
+
+def test_escapes_in_the_log_are_cleaned() -> None:
+    code = scene("print('\\x1b[2J\\x00\\u202e bell\\x07')\nself.wait(0.1)")
+    tail = render(code).result["log_tail"]
+    assert tail.strip() == "[2J bell"
+
+
+def test_left_behind_processes_are_killed() -> None:
+    code = scene(
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+        "        time.sleep(300)\n    os._exit(0)\nself.wait(0.2)"
+    )
+    ended = render(code)
+    assert ended.outcome in ("completed", "output_invalid"), ended.result
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """After the worst of them, no process of the scene's uid is alive."""
+    with attempt() as directory:
+        write_job(directory, scene(
+            "import os, time\nfor _ in range(10):\n    if os.fork() == 0:\n"
+            "        os.setsid()\n        time.sleep(300)\nwhile True: pass"), {"timeout_s": 1})
+        stage = start_stage(directory)
+        stage.communicate(timeout=60)
+        assert stage.returncode == JOB_FAULT
+        assert processes_of((directory / "scene").stat().st_uid) == []
+
+
+def processes_of(uid: int) -> list[str]:
+    """Command names of what runs under a uid (root's are not asked for)."""
+    assert uid != 0
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == uid:
+                found.append((entry / "comm").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def wait_for_progress(stage: subprocess.Popen[str], directory: Path) -> None:
+    """Until the scene has printed its line."""
+    log = directory / "log"
+    while stage.poll() is None:
+        if log.exists() and "running" in log.read_text():
+            return
+        os.sched_yield()
+    pytest.fail(f"the stage ended: {stage.communicate()}")
+
+
+def test_sigterm_cancels() -> None:
+    with attempt() as directory:
+        write_job(directory, scene("print('running')\nwhile True: self.wait(1)"), {})
+        stage = start_stage(directory)
+        wait_for_progress(stage, directory)
+        stage.send_signal(signal.SIGTERM)
+        _, stderr = stage.communicate(timeout=20)
+        ended = collect(directory, stage.returncode, stderr)
+        assert ended.outcome == "cancelled"
+        assert processes_of((directory / "scene").stat().st_uid) == []
+        assert processes_of((directory / "out").stat().st_uid) == []
+
+
+def test_keeper_killed_takes_the_scene_with_it() -> None:
+    with attempt() as directory:
+        write_job(directory, scene("print('running')\nwhile True: self.wait(1)"), {})
+        stage = start_stage(directory)
+        wait_for_progress(stage, directory)
+        uids = [(directory / name).stat().st_uid for name in ("scene", "out")]
+        stage.kill()
+        stage.communicate(timeout=20)
+        while any(processes_of(uid) for uid in uids):
+            os.sched_yield()
+
+
+def test_encoder_that_cannot_start_is_ours() -> None:
+    ended = render(scene("self.wait(0.2)"), {"encoder": "/bin/false"})
+    assert ended.outcome == "host_error" and ended.status == HOST_FAULT
+    assert "encoder" in ended.error["message"]
+
+
+def test_python_that_cannot_start_is_ours() -> None:
+    ended = render(scene("self.wait(0.2)"), {"python": "/bin/false"})
+    assert ended.outcome == "host_error" and ended.status == HOST_FAULT
+
+
+def test_the_source_is_as_private_as_the_directory() -> None:
+    with attempt() as directory:
+        write_job(directory, scene("self.wait(0.1)"), {})
+        start_stage(directory).communicate(timeout=60)
+        for name in ("scene", "out"):
+            mode = (directory / name).stat().st_mode
+            assert stat.S_IMODE(mode) == 0o700
