@@ -49,7 +49,7 @@ int producer_requeue(struct producer *p, const char *id, struct err *e);
 
 /* The job's hash as an object: {"id", "state", "attempt", "crashes",
  * "priority", "worker", "enqueued_at_ms", "started_at_ms", "beat_at_ms",
- * "due_at_ms", "finished_at_ms", "progress": {…}|null, "result": {…}|null,
+ * "due_at_ms", "finished_at_ms", "outcome", "progress": {…}|null, "result": {…}|null,
  * "error": text|null}; what is unknown is null. The payload is left out. */
 int producer_status(struct producer *p, const char *id, cJSON **ret, struct err *e);
 
