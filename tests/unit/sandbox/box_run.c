@@ -3,6 +3,7 @@
  *
  *   box-run [-l LEVEL] [-p scene|encoder] [-u UID] [-d DIR] [-r PATH]…
  *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] -- COMMAND…
+ *   box-run -u UID -k       kills whatever still runs under UID
  *
  * DIR is where it works and may write (created and handed over by the caller);
  * PATHs are readable and executable. Exit 125: the seal failed. */
@@ -34,11 +35,12 @@ struct arguments {
     const char *paths[16];
     int path_count;
     struct limits limits;
+    bool empty;
 };
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:k")) != -1;) {
         long long number = optarg ? strtoll(optarg, NULL, 10) : 0;
         if (option == 'l' && box_level_from_name(optarg) >= 0)
             a->level = (enum box_level)box_level_from_name(optarg);
@@ -58,10 +60,12 @@ static int parse(int argc, char **argv, struct arguments *a)
             a->limits.disk_bytes = number << 20;
         else if (option == 'c')
             a->limits.cpu_ms = number * 1000;
+        else if (option == 'k')
+            a->empty = true;
         else
             return -EINVAL;
     }
-    return optind < argc ? 0 : -EINVAL;
+    return optind < argc || a->empty ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)
@@ -73,6 +77,8 @@ int main(int argc, char **argv)
         return 2;
     }
     struct err e = ERR_INIT;
+    if (a.empty)
+        return box_empty(a.uid, 0, 3000, &e) < 0 ? fail("empty", &e) : 0;
     struct box_plan plan;
     if (box_plan_init(&plan, a.profile, a.level, &e) < 0)
         return fail("plan", &e);
