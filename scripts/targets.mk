@@ -79,6 +79,10 @@ format: ## clang-format decides
 lint: ## layers, sizes, tables, format, shell, spelling, both compilers
 	@scripts/lint
 
+# What both compilers must take without a warning, the tests included.
+.PHONY: lint-build
+lint-build: all $(UNIT)
+
 .PHONY: docs
 docs: ## the tables in docs/, made anew from the code's
 	@scripts/gen-docs
