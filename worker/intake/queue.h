@@ -11,8 +11,11 @@
  *                  queue_progress(claim)…  (renewed every third of the lease)
  *                  queue_finish(claim, outcome, result) → on_finished()
  *                  or queue_release(claim) (attempt refunded) → on_finished()
- *                  on_lost(claim, why): stop the job now, publish nothing,
+ *                  on_lost(claim, CLAIM_STALE): stop it now, publish nothing,
  *                  then queue_forget(claim)
+ *                  on_lost(claim, CLAIM_CANCELLED or CLAIM_EXPIRED): stop it,
+ *                  then queue_finish() with that outcome; the lease is kept
+ *                  meanwhile (queue_forget() makes the queue say it instead)
  */
 #ifndef MANIMD_QUEUE_H
 #define MANIMD_QUEUE_H
@@ -54,6 +57,8 @@ struct queue_events {
     /* Nothing queued, delayed, retrying or active anywhere (--until-empty). */
     void (*on_empty)(void *arg);
     void (*on_state)(void *arg, bool up, const char *why);
+    /* Something was refused or could not be checked; it goes on. May be NULL. */
+    void (*on_warning)(void *arg, const char *text);
     void *arg;
 };
 

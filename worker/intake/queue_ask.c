@@ -161,8 +161,8 @@ void queue_warn(struct queue_redis *q, const char *what, const char *error)
         return;
     memcpy(q->warned, text, sizeof(text));
     q->warned_ms = now_ms;
-    if (q->events.on_state)
-        q->events.on_state(q->events.arg, q->was_up, text);
+    if (q->events.on_warning)
+        q->events.on_warning(q->events.arg, text);
     /* A replica or a node that is going: its name may mean another by now. */
     if (strncmp(error, "READONLY", 8) == 0 || strncmp(error, "MASTERDOWN", 10) == 0) {
         redis_reconnect(q->commands, error);

@@ -125,9 +125,11 @@ void queue_beat_start(struct queue_redis *q, struct lent *l)
 
 void queue_beat_now(struct queue_redis *q)
 {
-    for (struct lent *l = q->lents; l; l = l->next)
+    for (struct lent *l = q->lents, *next; l; l = next) {
+        next = l->next; /* telling of a loss may free it */
         if (l->state != LENT_CLAIMING && !(l->told_end && l->told_why == CLAIM_STALE))
             send_beat(q, l);
+    }
     if (!q->cancels.timer.set && !q->polling_cancels)
         queue_timer(q, &q->cancels, CANCEL_POLL_MS, poll_cancels, NULL);
 }

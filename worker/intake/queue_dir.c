@@ -31,6 +31,8 @@
 struct dir_lent {
     struct claim claim;
     char name[NAME_MAX_BYTES + 1]; /* of its file */
+    bool ended;                    /* to be told of; the verdict is set */
+    enum queue_verdict verdict;
     struct dir_lent *next;
 };
 
@@ -42,7 +44,7 @@ struct queue_dir {
     int new_fd, active_fd, done_fd; /* directories */
     int free_slots;
     struct dir_lent *lents;
-    struct timer timer;
+    struct timer timer, ends;
     bool told_empty, busy, closed;
 };
 
@@ -70,10 +72,10 @@ static void drop(struct queue_dir *q, struct dir_lent *l)
     free(l);
 }
 
-static void state(struct queue_dir *q, const char *text)
+static void warn(struct queue_dir *q, const char *text)
 {
-    if (q->events.on_state)
-        q->events.on_state(q->events.arg, true, text);
+    if (q->events.on_warning)
+        q->events.on_warning(q->events.arg, text);
 }
 
 /* ---- results ---- */
@@ -84,7 +86,7 @@ static int write_result(struct queue_dir *q, const char *id, const char *result)
     own_free char *name = own_printf("%s.json", id);
     int rc = file_write_atomic(q->done_fd, name, result, strlen(result), 0644, &e);
     if (rc < 0)
-        state(q, e.text);
+        warn(q, e.text);
     return rc;
 }
 
@@ -209,13 +211,38 @@ static void op_progress(struct queue *base, struct claim *c, const char *json)
     (void)json;
 }
 
+static struct dir_lent *first_ended(struct queue_dir *q)
+{
+    struct dir_lent *l = q->lents;
+    while (l && !l->ended)
+        l = l->next;
+    return l;
+}
+
+static void tell_ended(void *arg)
+{
+    struct queue_dir *q = arg;
+    struct dir_lent *l;
+    q->busy = true;
+    while (!q->closed && (l = first_ended(q))) {
+        l->ended = false;
+        if (q->events.on_finished)
+            q->events.on_finished(q->events.arg, &l->claim, l->verdict);
+        drop(q, l);
+    }
+    q->busy = false;
+    if (q->closed)
+        destroy(q);
+    else if (q->free_slots > 0)
+        look_in(q, 0);
+}
+
+/* Never inside the caller's own call. */
 static void finished(struct queue_dir *q, struct dir_lent *l, enum queue_verdict v)
 {
-    if (q->events.on_finished)
-        q->events.on_finished(q->events.arg, &l->claim, v);
-    drop(q, l);
-    if (q->free_slots > 0 && !q->busy)
-        look_in(q, 0);
+    l->ended = true;
+    l->verdict = v;
+    loop_timer(q->loop, &q->ends, 0, tell_ended, q);
 }
 
 static void op_finish(struct queue *base, struct claim *c, enum outcome o, const char *result)
@@ -246,6 +273,7 @@ static void op_close(struct queue *base)
 {
     struct queue_dir *q = dir_of(base);
     loop_timer_cancel(q->loop, &q->timer);
+    loop_timer_cancel(q->loop, &q->ends);
     q->closed = true;
     if (!q->busy)
         destroy(q);

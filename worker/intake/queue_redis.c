@@ -165,12 +165,25 @@ static void op_forget(struct queue *base, struct claim *c)
     queue_hello_soon(q);
 }
 
+/* On the way out: what we hold, or may be granted yet, is given back at once
+ * instead of waiting for its lease. Best effort, nobody hears the answer. */
+static void give_back(struct queue_redis *q)
+{
+    for (struct lent *l = q->lents; l && queue_usable(q); l = l->next) {
+        struct script_call call = {
+            .script = SCRIPT_release, .id = l->id, .argc = 1, .argv = {l->claim.nonce}};
+        if (l->state == LENT_CLAIMING || l->state == LENT_HELD)
+            queue_ask_script(q, q->commands, &call, NULL, NULL);
+    }
+}
+
 static void op_close(struct queue *base)
 {
     struct queue_redis *q = queue_redis_of(base);
     struct queue_timer *timers[] = {&q->peek_retry, &q->tick,  &q->due,
                                     &q->cancels,    &q->hello, &q->policy_retry};
     queue_enter(q);
+    give_back(q);
     queue_goodbye(q);
     q->closed = true;
     for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
