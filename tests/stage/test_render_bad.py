@@ -164,7 +164,7 @@ def test_one_endless_line() -> None:
 def test_fork_bomb() -> None:
     code = scene("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass")
     ended = render(code, timeout_s=4, processes=40)
-    assert ended.outcome in ("process_limit", "time_limit", "cpu_limit"), ended.result
+    assert ended.outcome.endswith("_limit"), ended.result
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(7)", "os.kill(os.getpid(), 9)"])

@@ -42,6 +42,7 @@ struct keeper {
     char *scene_dir; /* absolute */
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
+    bool probed;
     struct ring_fds ring;
     struct zygote cold;    /* ours, when none was lent */
     char render_path[512]; /* "exact", or "stock: why"; "" until told */

@@ -44,7 +44,9 @@ static void on_sealed(struct keeper *k, const cJSON *m)
 {
     k->scene_pid = (pid_t)integer(m, "sealed");
     k->sealed = true;
-    k->sealed_ms = clock_now_ms();
+    /* It may have been said while the keeper was busy. */
+    int64_t now = clock_now_ms(), at = integer(m, "at_ms");
+    k->sealed_ms = at >= k->started_ms && at <= now ? at : now;
 }
 
 static void on_setup_failed(struct keeper *k, const cJSON *m)

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "../../base/clock.h"
 #include "../../base/err.h"
 #include "../../sandbox/box.h"
 
@@ -111,7 +112,7 @@ PyObject *native_seal(PyObject *self, PyObject *args)
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (box_seal(&p, &e) < 0)
         fail(job_fd, &e);
-    native_say(job_fd, "{\"sealed\":%d}", (int)getpid());
+    native_say(job_fd, "{\"sealed\":%d,\"at_ms\":%lld}", (int)getpid(), (long long)clock_now_ms());
     close(job_fd);
     if (PyErr_Occurred())
         return NULL;
