@@ -195,9 +195,16 @@ static void opened(struct link *l)
     l->events.on_open(l->events.arg);
 }
 
+/* A refused certificate is the better reason, whatever the next address says. */
+static void note(struct link *l, const char *why)
+{
+    if (!l->refused || strstr(why, "certificate"))
+        snprintf(l->why, sizeof(l->why), "%s", why);
+}
+
 static void address_failed(struct link *l, const char *why)
 {
-    snprintf(l->why, sizeof(l->why), "%s", why);
+    note(l, why);
     drop_socket(l);
     try_address(l);
 }
@@ -209,7 +216,7 @@ static void handshake(struct link *l)
     if (rc == -EAGAIN) {
         rewatch(l);
     } else if (rc < 0) {
-        l->refused = rc == -EACCES;
+        l->refused |= rc == -EACCES;
         address_failed(l, e.text);
     } else {
         opened(l);
@@ -306,7 +313,7 @@ static void try_address(struct link *l)
             loop_timer(l->loop, &l->timer, address_time_ms(l), on_late, l);
             return;
         }
-        snprintf(l->why, sizeof(l->why), "%s", strerror(-rc));
+        note(l, strerror(-rc));
         drop_socket(l);
     }
     closed(l, l->why);
