@@ -12,6 +12,7 @@ import mmap
 import os
 import struct
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +149,7 @@ class Encode:
     limits: dict[str, int] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
+    clogged: bool = False  # the report pipe is full from the start
 
     def __post_init__(self) -> None:
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -173,6 +175,9 @@ class Encode:
         spec = self.dir.parent / (self.dir.name + ".spec.json")
         spec.write_text(json.dumps(self.spec()))
         self.report, out = os.pipe()
+        if self.clogged:
+            size = fcntl.fcntl(out, fcntl.F_GETPIPE_SZ)
+            os.write(out, b"\n" * size)
         ring = (self.ring.memory, self.ring.data_ready, self.ring.space_free)
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 40) for fd in (*ring, out)]
         moves = " ".join(f"{n}<&{fd} {fd}<&-" for n, fd in zip((3, 4, 5), high))
@@ -220,11 +225,14 @@ class Encode:
         return self.result()
 
     def result(self) -> Result:
-        """Waits until it ends."""
+        """Waits until it ends; a minute is far more than any test needs."""
         assert self.process
+        watchdog = threading.Timer(60, self.process.kill)
+        watchdog.start()
         with os.fdopen(self.report, "rb") as report:
-            lines = [json.loads(line) for line in report]
-        stderr = self.process.communicate(timeout=60)[1].decode(errors="replace")
+            lines = [json.loads(line) for line in report if line.strip()]
+        stderr = self.process.communicate()[1].decode(errors="replace")
+        watchdog.cancel()
         self.ring.close()
         return Result(self.process.returncode, lines, stderr, self.dir)
 

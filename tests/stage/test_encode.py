@@ -185,13 +185,13 @@ def test_subtitles_and_chapters(tmp_path: Path) -> None:
         "1\n00:00:00,500 --> 00:00:01,500\nhello",
         "2\n00:00:02,000 --> 00:00:07,000\nlater: überall ☺",
     ]
-    run2 = subprocess.run(
+    chapters = subprocess.run(
         ["ffprobe", "-v", "error", "-show_chapters", "-of", "csv=p=0", str(path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert [line.split(",")[3:] for line in run2.stdout.split()] == [
-        ["1000", "1.000000", "first"],
-        ["2500", "2.500000", "second"],
+    assert [line.split(",")[3:] for line in chapters.stdout.split()] == [
+        ["0.000000", "1000", "1.000000", "first"],
+        ["1.000000", "2500", "2.500000", "second"],
     ]
 
 

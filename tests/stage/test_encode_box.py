@@ -146,13 +146,13 @@ def test_ends_when_the_keeper_is_gone(tmp_path: Path, frames: int) -> None:
 
 def test_a_keeper_that_does_not_read_stops_nothing(tmp_path: Path) -> None:
     """Progress lines are dropped while the pipe is full."""
-    run = Encode(tmp_path / "out").start()
-    assert run.process
+    run = Encode(tmp_path / "out", clogged=True).start()
     rgba = pictures(64, 48, 1)[0]
-    for _ in range(200):
-        run.frame(rgba, 20)
+    for _ in range(3 * run.ring.data_bytes // rgba.nbytes):
+        assert run.frame(rgba)
     result = run.end()
     assert result.code == 0
+    assert list(result.last)[0] == "done"
 
 
 SPECS: dict[str, dict[str, Any]] = {

@@ -24,11 +24,10 @@ def put(kind: int, payload: bytes = b"", **fields: object) -> Writer:
 
 
 def after_a_frame(run: Encode, writer: Writer) -> Result:
-    """A good frame, what the writer writes, then END."""
+    """A good frame, then what the writer writes."""
     run.start()
     run.frame(pictures(*SIZE, 1)[0])
     writer(run)
-    run.ring.put(record(END), b"", run.process)
     return run.result()
 
 

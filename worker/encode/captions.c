@@ -11,14 +11,14 @@
 
 /* TS 26.245 §5.16, behind the fields that every sample entry has. */
 static const uint8_t tx3g[] = {
-    0,    0,    0,    0,                                    /* display flags */
-    1,    0xff,                                             /* centred, at the bottom */
-    0,    0,    0,    0,                                    /* background: transparent */
-    0,    0,    0,    0,    0,   0,   0,   0,               /* text box: the player's */
-    0,    0,    0,    0,    0,   1,   0,   18,              /* whole text, font 1, 18 px */
-    0xff, 0xff, 0xff, 0xff,                                 /* white */
-    0,    0,    0,    18,   'f', 't', 'a', 'b', 0, 1, 0, 1, /* font table, one: */
-    5,    'S',  'e',  'r',  'i', 'f',                       /* its name */
+    0,    0,    0,    0,                                          /* display flags */
+    1,    0xff,                                                   /* centred, at the bottom */
+    0,    0,    0,    0,                                          /* background: transparent */
+    0,    0,    0,    0,    0,   0,   0,   0,                     /* text box: the player's */
+    0,    0,    0,    0,    0,   1,   0,   18,                    /* whole text, font 1, 18 px */
+    0xff, 0xff, 0xff, 0xff,                                       /* white */
+    0,    0,    0,    23,   'f', 't', 'a', 'b', 0,   1,   0,   1, /* font table, one: */
+    10,   'S',  'a',  'n',  's', '-', 'S', 'e', 'r', 'i', 'f',    /* its name */
 };
 
 void captions_init(struct captions *c, const struct marks *marks)

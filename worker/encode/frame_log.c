@@ -48,6 +48,8 @@ static int log_frame(struct output *o, const struct shot *shot, struct err *e)
 {
     struct frame_log *l = o->state;
     char hex[17];
+    if (!shot->is_new)
+        return 0;
     int rc = hash(l, shot->rgba, settings_frame_bytes(o->settings), hex);
     if (rc)
         return err_set(e, rc, FAULT_HOST, "SHA-256: OpenSSL failed");
@@ -58,7 +60,7 @@ static int log_frame(struct output *o, const struct shot *shot, struct err *e)
         l->file = fopen(PART, "we");
     if (!l->file)
         return fault_errno(e, "create", PART);
-    if (fprintf(l->file, "%" PRId64 " %" PRIu32 " %s\n", shot->index, shot->repeat, hex) < 0)
+    if (fprintf(l->file, "%" PRId64 " %" PRIu32 " %s\n", shot->index, shot->record_repeat, hex) < 0)
         return fault_errno(e, "write", PART);
     return 0;
 }

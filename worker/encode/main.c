@@ -8,7 +8,6 @@
  * All that opens files comes before the seal; threads come after it. What is
  * sealed is this process: no exec, no socket, one directory to write in. */
 #include <errno.h>
-#include <fcntl.h>
 #include <libavutil/log.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include "../base/ring.h"
 #include "fault.h"
 #include "report.h"
+#include "seal.h"
 #include "session.h"
 #include "settings.h"
 #include "spec.h"
@@ -38,37 +38,6 @@ static void set_signals(void)
     sigaction(SIGTERM, &term, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
-}
-
-static int plan(struct box_plan *p, const struct settings *s, int dir_fd, struct err *e)
-{
-    int rc = box_plan_init(p, BOX_ENCODER, s->level, e);
-    if (rc)
-        return rc;
-    p->uid = s->uid;
-    p->gid = s->gid;
-    p->limits = s->limits;
-    p->dir_fd = dir_fd;
-    p->parent_death = true;
-    p->parent_pid = getppid();
-    for (int fd = ENCODE_FD_MEMORY; fd <= ENCODE_FD_REPORT; fd++)
-        box_plan_keep(p, fd);
-    return box_plan_allow_fd(p, dir_fd, BOX_READ | BOX_WRITE);
-}
-
-static int seal(const struct settings *s, struct err *e)
-{
-    struct box_plan p;
-    own_fd int dir_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return fault_errno(e, "open", ".");
-    int rc = plan(&p, s, dir_fd, e);
-    if (!rc)
-        rc = box_seal(&p, e);
-    box_plan_done(&p);
-    /* The seal closed what it did not keep, this one perhaps among it. */
-    (void)steal_fd(&dir_fd);
-    return rc ? err_wrap(e, OUTCOME_sandbox_setup, "encoder") : 0;
 }
 
 /* Until something is in the ring; -EPIPE when the keeper is gone. */
@@ -110,9 +79,11 @@ static int encode(const struct settings *settings, struct report *report, struct
     struct ring_reader *ring = ring_attach_reader(&fds, e);
     struct session session = {0};
     int64_t start = clock_now_ms(), waited_ms = 0;
-    int rc = ring ? session_open(&session, settings, ring, e) : -EINVAL;
+    int rc = ring ? 0 : e->fault == FAULT_JOB ? OUTCOME_output_invalid : -EIO;
     if (!rc)
-        rc = seal(settings, e);
+        rc = session_open(&session, settings, ring, e);
+    if (!rc)
+        rc = encode_seal(settings, e);
     if (!rc)
         rc = run(&session, report, &waited_ms, e);
     if (!rc)

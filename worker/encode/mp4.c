@@ -39,7 +39,7 @@ static int mp4_frame(struct output *o, const struct shot *shot, struct err *e)
             rc = video_new(o->settings, &m->video_spool, &m->video, e);
     }
     if (!rc)
-        rc = video_frame(m->video, shot->rgba, shot->repeat, e);
+        rc = video_frame(m->video, shot->is_new ? shot->rgba : NULL, shot->repeat, e);
     o->frames += shot->repeat;
     return rc;
 }

@@ -3,8 +3,7 @@
  *
  *   open     before the seal: create nothing yet, but find and allocate what
  *            opens files or would not be allowed later; may be NULL
- *   frame    each distinct picture, in order, with how often it is shown; may
- *            be NULL
+ *   frame    each picture, in order, with how often it is shown; may be NULL
  *   sound    PCM, anywhere between the frames; may be NULL
  *   finish   after the last: the whole file, under its final name
  *   close    always, at the end, whatever happened before
@@ -25,10 +24,13 @@ struct marks;
 struct pcm;
 struct settings;
 
+/* Long repeats come in parts, so that progress can be told in between. */
 struct shot {
-    const uint8_t *rgba; /* private memory, valid during the call */
-    int64_t index;       /* of its first frame in the video */
-    uint32_t repeat;
+    const uint8_t *rgba;    /* private memory, valid during the call */
+    int64_t index;          /* of its first frame in the video */
+    uint32_t repeat;        /* of this part */
+    uint32_t record_repeat; /* of all its parts */
+    bool is_new;            /* the first part: the picture is not the last call's */
 };
 
 /* What finish() may use and what it has to say. */

@@ -13,6 +13,7 @@
 
 #define SOUND_RECORD_MAX (4 * 1024 * 1024)
 #define TEXT_RECORD_MAX (64 * 1024)
+#define PART_FRAMES 128 /* of a long repeat: a fraction of a second's work */
 
 int session_open(struct session *s, const struct settings *settings, struct ring_reader *ring,
                  struct err *e)
@@ -56,6 +57,23 @@ static int check_picture(const struct session *s, const struct ring_record *r, s
     return 0;
 }
 
+/* The next part of the picture that is being shown. */
+static int show(struct session *s, struct err *e)
+{
+    struct shot *shot = &s->shot;
+    int rc = 0;
+    shot->repeat = s->shot_left < PART_FRAMES ? s->shot_left : PART_FRAMES;
+    for (int i = 0; !rc && i < s->output_count; i++) {
+        struct output *o = &s->outputs[i];
+        if (o->ops->frame)
+            rc = o->ops->frame(o, shot, e);
+    }
+    shot->is_new = false;
+    s->shot_left -= shot->repeat;
+    s->frames += shot->repeat;
+    return rc;
+}
+
 static int on_frame(struct session *s, const struct ring_record *r, struct err *e)
 {
     int rc = check_picture(s, r, e);
@@ -66,15 +84,15 @@ static int on_frame(struct session *s, const struct ring_record *r, struct err *
                              s->settings->limits.frames);
     ring_payload(s->ring, s->picture);
     s->has_picture = true;
-    const struct shot shot = {.rgba = s->picture, .index = s->frames, .repeat = r->repeat};
-    for (int i = 0; !rc && i < s->output_count; i++) {
-        struct output *o = &s->outputs[i];
-        if (o->ops->frame)
-            rc = o->ops->frame(o, &shot, e);
-    }
-    s->frames += r->repeat;
+    s->shot = (struct shot){
+        .rgba = s->picture,
+        .index = s->frames,
+        .record_repeat = r->repeat,
+        .is_new = true,
+    };
+    s->shot_left = r->repeat;
     s->distinct++;
-    return rc;
+    return show(s, e);
 }
 
 /* Only of use while nothing was played. */
@@ -139,6 +157,10 @@ int session_read(struct session *s, enum read_state *ret, struct err *e)
     struct ring_record r;
     struct err local = ERR_INIT;
     e = e ? e : &local;
+    if (s->shot_left) {
+        *ret = READ_ONE;
+        return show(s, e);
+    }
     int rc = ring_next(s->ring, &r, e);
     if (rc < 0)
         return e->fault == FAULT_JOB ? OUTCOME_output_invalid : rc;

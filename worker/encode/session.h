@@ -2,7 +2,7 @@
  * and handed to every output.
  *
  *   1. session_open()    before the seal: allocates, finds encoders
- *   2. session_read()    one record at a time, until READ_END
+ *   2. session_read()    a record, or a part of a long one, until READ_END
  *   3. session_finish()  every output writes its file
  *   4. session_close()   always
  *
@@ -33,6 +33,8 @@ struct session {
     uint8_t *scratch; /* payloads that are no pictures */
     size_t scratch_bytes;
     int64_t frames, distinct;
+    struct shot shot;   /* being shown */
+    uint32_t shot_left; /* of its repeats; 0: nothing is being shown */
 };
 
 int session_open(struct session *s, const struct settings *settings, struct ring_reader *ring,

@@ -26,7 +26,8 @@ struct video;
 /* Opens the encoder (starts threads: after the seal). Packets go to `spool`,
  * in a time base of one frame. */
 int video_new(const struct settings *s, struct spool *spool, struct video **ret, struct err *e);
-/* `rgba` is width×height×4 bytes of private memory. */
+/* Shows `rgba`, width×height×4 bytes of private memory, `repeat` times; NULL:
+ * the picture of the last call again. */
 int video_frame(struct video *v, const uint8_t *rgba, uint32_t repeat, struct err *e);
 /* Everything still inside goes to the spool. */
 int video_flush(struct video *v, struct err *e);
