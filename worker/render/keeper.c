@@ -217,6 +217,8 @@ static void keeper_done(struct keeper *k)
     cJSON_Delete(k->encoder_word);
     cJSON_Delete(k->verdict.error);
     free(k->scene_dir);
+    free(k->script_dir);
+    free(k->script_path);
     free(k->dir);
 }
 

@@ -2,6 +2,7 @@
  *
  *   keeper_start.c   directories, ring, pipes; the warden gets its start
  *                    message; the encoder is started
+ *   keeper_script.c  the script's own folder, for `manimd render`
  *   keeper_hear.c    what the warden, the scene and the encoder say
  *   keeper.c         the loop: hear, watch, end
  *   keeper_judge.c   render.json
@@ -38,8 +39,9 @@ struct keeper {
     const struct job *job;
     const struct render_spec *spec;
     int dir_fd, scene_dir_fd, out_dir_fd;
-    char *dir;       /* absolute */
-    char *scene_dir; /* absolute */
+    char *dir;                      /* absolute */
+    char *scene_dir;                /* absolute */
+    char *script_dir, *script_path; /* as the scene sees them; NULL: none */
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
     bool probed;
@@ -78,6 +80,9 @@ struct keeper {
 int keeper_prepare(struct keeper *k, struct err *e);
 int keeper_start_scene(struct keeper *k, struct err *e);
 int keeper_start_encoder(struct keeper *k, struct err *e);
+
+/* keeper_script.c: sets script_dir and script_path. */
+int keeper_place_script(struct keeper *k, struct err *e);
 
 /* keeper_hear.c */
 void keeper_hear_signal(struct keeper *k);

@@ -75,6 +75,8 @@ int keeper_prepare(struct keeper *k, struct err *e)
     if (rc == 0)
         rc = write_source(k, e);
     if (rc == 0)
+        rc = keeper_place_script(k, e);
+    if (rc == 0)
         rc = scene_log_open(&k->log, k->dir_fd, e);
     if (rc == 0)
         rc = choose_level(k, e);
@@ -170,8 +172,8 @@ static char *start_message(const struct keeper *k)
     json_add_int(j, "seed", (int64_t)k->job->seed);
     cJSON_AddBoolToObject(j, "sections", k->job->sections);
     add_text(j, "scene", k->job->scene);
-    add_text(j, "script_dir", k->spec->script_dir);
-    add_text(j, "script_path", k->spec->script_path);
+    add_text(j, "script_dir", k->script_dir);
+    add_text(j, "script_path", k->script_path);
     return json_print(j);
 }
 

@@ -83,6 +83,21 @@ def set_environment(directory: str) -> None:
     tempfile.tempdir = None
 
 
+def open_streams() -> None:
+    """New text streams for the log pipe: Python's own were made for whatever
+    the zygote was started with, a file on disk perhaps, and remember that."""
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = os.fdopen(os.dup(fd), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def enter_script_dir(start: dict[str, Any]) -> None:
+    """A script finds its data beside itself, as it does when run by hand."""
+    if start["script_dir"]:
+        os.chdir(start["script_dir"])
+
+
 def configure(start: dict[str, Any]) -> None:
     """Manim's config as its command line would have set it, before the file is
     executed, so that the file can override it as it can in stock."""
@@ -244,10 +259,8 @@ def main(job_fd: int, start: dict[str, Any], fds: list[int], about: dict[str, An
     seal(job_fd, box_plan(start, fds))
     os.chdir(start["dir"])
     set_environment(start["dir"])
-    if start["script_dir"]:
-        os.chdir(start["script_dir"])
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    enter_script_dir(start)
+    open_streams()
     status = judge(start, Channel(fds[PROGRESS]), fds, about)
     for stream in (sys.stdout, sys.stderr):
         try:
