@@ -9,6 +9,7 @@
 #include "../base/log.h"
 #include "../base/loop.h"
 #include "../base/own.h"
+#include "../base/redis_url.h"
 #include "cmd.h"
 #include "worker.h"
 
@@ -31,6 +32,14 @@ static void on_signal(void *arg, int signo)
         log_at(LOG_INFO, "stopping: giving running jobs back");
         worker_drain(work->worker, 0);
     }
+}
+
+static int check_redis(const struct config *c, struct err *e)
+{
+    struct redis_url url = {0};
+    int rc = redis_url_parse(c->redis_url, &url, e);
+    redis_url_done(&url);
+    return rc;
 }
 
 static int check_store(const struct config *c, struct err *e)
@@ -92,7 +101,10 @@ int cmd_work(int argc, char **argv)
     if (!cmd_begin(&c, &args, argc, argv, &exit))
         return exit;
     struct err e = ERR_INIT;
-    exit = check_store(&c, &e) ? EXIT_USAGE : run(&c, until_empty, &e);
+    if (check_redis(&c, &e) || check_store(&c, &e))
+        exit = EXIT_USAGE;
+    else
+        exit = run(&c, until_empty, &e);
     if (e.text[0])
         exit = cmd_fail(exit == EXIT_DONE ? EXIT_HOST : exit, &e);
     config_done(&c);

@@ -43,7 +43,7 @@ struct worker {
     char **env[STAGE_COUNT];
     uid_t uid_base;
     int running;
-    bool ready_said, draining, gave_up;
+    bool ready_said, draining, gave_up, closing;
     struct timer patience;
 };
 
@@ -451,6 +451,8 @@ static void on_patience(void *arg)
 
 void worker_drain(struct worker *w, int64_t timeout_ms)
 {
+    if (w->closing)
+        return; /* a signal while the last things are put away */
     w->draining = true;
     supervisor_drain(w->supervisor, timeout_ms);
     offer(w);
@@ -464,6 +466,7 @@ void *worker_free(struct worker *w)
 {
     if (!w)
         return NULL;
+    w->closing = true;
     loop_timer_cancel(w->spec.loop, &w->patience);
     if (w->supervisor)
         w->supervisor = supervisor_free(w->supervisor);

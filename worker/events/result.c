@@ -160,6 +160,9 @@ static void add_error(cJSON *to, const struct result_facts *f, const cJSON *rend
     add_text(error, "code", code && *code ? code : outcome_name(f->outcome), 64, true);
     if (cJSON_GetStringValue(item(said, "message"))) {
         copy_fields(error, fields, said);
+        const char *file = cJSON_GetStringValue(item(said, "file"));
+        if (file && *file) /* only when it is not the job's own source */
+            add_text(error, "file", file, 255, true);
         return;
     }
     const char *why = f->why && f->why[0] ? f->why : outcome_help(f->outcome);
