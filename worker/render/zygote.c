@@ -37,6 +37,14 @@ static const char *const environment[] = {
     NULL,
 };
 
+/* An interpreter without AddressSanitizer cannot load an extension with it: a
+ * sanitized build in build/asan uses the one of build. */
+#if defined(__SANITIZE_ADDRESS__)
+#define NATIVE_BESIDE_US "%.*s/../harness/_manimd.so"
+#else
+#define NATIVE_BESIDE_US "%.*s/harness/_manimd.so"
+#endif
+
 /* The extension: as the spec says, else beside the harness, else where the
  * build put it, beside this executable. The caller frees. */
 static char *find_native(const struct render_spec *spec)
@@ -51,7 +59,7 @@ static char *find_native(const struct render_spec *spec)
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = 0;
     char *slash = strrchr(self, '/');
-    return own_printf("%.*s/harness/_manimd.so", slash ? (int)(slash - self) : 0, self);
+    return own_printf(NATIVE_BESIDE_US, slash ? (int)(slash - self) : 0, self);
 }
 
 static void __attribute__((noreturn)) become_zygote(int control_fd, char *const *argv)
