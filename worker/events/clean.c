@@ -4,6 +4,13 @@
 
 #include "../base/own.h"
 
+/* Overlong forms, surrogates, above U+10FFFF: told by the second byte. */
+static bool is_forbidden(const unsigned char *s)
+{
+    return (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+           (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
+}
+
 /* Length of the UTF-8 character at `s`, 0 when there is none: no overlong
  * forms, no surrogates, nothing above U+10FFFF (RFC 3629, §4). */
 static size_t utf8_length(const unsigned char *s)
@@ -16,9 +23,7 @@ static size_t utf8_length(const unsigned char *s)
     for (size_t i = 1; i < bytes; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    bool wrong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-                 (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return wrong ? 0 : bytes;
+    return is_forbidden(s) ? 0 : bytes;
 }
 
 static bool is_control(const unsigned char *s)

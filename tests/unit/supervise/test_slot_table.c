@@ -20,52 +20,39 @@ static void test_no_cell_is_empty(void **state)
         }
 }
 
-/* What each action does to the state, and which states it may be in. */
+#define IN(state) (1u << SLOT_##state)
+#define RUNNING (IN(FETCH) | IN(RENDER) | IN(STORE))
+#define ANY (IN(FREE) | RUNNING | IN(REPORT) | IN(EMPTYING))
+#define STAYS SLOT_STATE_COUNT      /* the next state is the same */
+#define NEXT (SLOT_STATE_COUNT + 1) /* … the following one */
+
+/* In which states an action may be, and where it leads. */
+static const struct {
+    unsigned states;
+    int next;
+} rules[SLOT_ACTION_COUNT] = {
+    [ACTION_IGNORE] = {ANY, STAYS},
+    [ACTION_BUG] = {ANY, STAYS},
+    [ACTION_RUN] = {IN(FREE) | IN(FETCH) | IN(RENDER), NEXT},
+    [ACTION_OVERRUN] = {RUNNING, STAYS},
+    [ACTION_CANCEL] = {RUNNING, STAYS},
+    [ACTION_RELEASE] = {RUNNING, STAYS},
+    [ACTION_REPORT] = {RUNNING, SLOT_REPORT},
+    [ACTION_DROP] = {RUNNING, SLOT_EMPTYING},
+    [ACTION_EMPTY] = {IN(REPORT) | IN(EMPTYING), SLOT_EMPTYING},
+    [ACTION_COMPLAIN] = {IN(EMPTYING), STAYS},
+    [ACTION_FREE] = {IN(EMPTYING), SLOT_FREE},
+};
+
 static void test_actions_fit_their_states(void **state)
 {
     (void)state;
     for (int e = 0; e < SLOT_EVENT_COUNT; e++)
         for (int s = 0; s < SLOT_STATE_COUNT; s++) {
             struct slot_cell cell = slot_table[e][s];
-            int running = s == SLOT_FETCH || s == SLOT_RENDER || s == SLOT_STORE;
-            switch ((enum slot_action)cell.action) {
-            case ACTION_IGNORE:
-            case ACTION_BUG:
-                assert_int_equal(cell.next, s);
-                break;
-            case ACTION_OVERRUN:
-            case ACTION_CANCEL:
-            case ACTION_RELEASE:
-                assert_true(running);
-                assert_int_equal(cell.next, s);
-                break;
-            case ACTION_RUN:
-                assert_int_equal(cell.next, s == SLOT_FREE ? SLOT_FETCH : s + 1);
-                assert_in_range(cell.next, SLOT_FETCH, SLOT_STORE);
-                break;
-            case ACTION_REPORT:
-                assert_true(running);
-                assert_int_equal(cell.next, SLOT_REPORT);
-                break;
-            case ACTION_DROP:
-                assert_true(running);
-                assert_int_equal(cell.next, SLOT_EMPTYING);
-                break;
-            case ACTION_EMPTY:
-                assert_true(s == SLOT_REPORT || s == SLOT_EMPTYING);
-                assert_int_equal(cell.next, SLOT_EMPTYING);
-                break;
-            case ACTION_COMPLAIN:
-                assert_int_equal(s, SLOT_EMPTYING);
-                assert_int_equal(cell.next, SLOT_EMPTYING);
-                break;
-            case ACTION_FREE:
-                assert_int_equal(s, SLOT_EMPTYING);
-                assert_int_equal(cell.next, SLOT_FREE);
-                break;
-            case SLOT_ACTION_COUNT:
-                fail();
-            }
+            int next = rules[cell.action].next;
+            assert_true(rules[cell.action].states & 1u << s);
+            assert_int_equal(cell.next, next == STAYS ? s : next == NEXT ? s + 1 : next);
         }
 }
 
