@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from store_tools import NONCE, Attempt, sha256
+from store_tools import BUILD, NONCE, ROOT, Attempt, sha256
 
 MIB = 1024 * 1024
 FILES = {"scene.mp4": b"video" * 1000, "frame.png": b"png", "scene.gif": b""}
@@ -57,6 +57,16 @@ def test_files_are_stored(attempt: Attempt, store: Path) -> None:
         assert (output["bytes"], output["sha256"], output["verified"]) == (len(data), sha256(data), True)
         assert output["width"] == 4
     assert result["requests"] == 0
+
+
+def test_the_command(attempt: Attempt, store: Path) -> None:
+    """`manimd stage store DIR`, as the worker starts it: options and nonce from the environment."""
+    (attempt.dir / "job.json").write_text('{"id": "job-1", "code": "x = 1"}')
+    env = {"PATH": os.environ["PATH"], "MANIMD_STAGE_NONCE": "a" * 32} | attempt.env
+    subprocess.run([ROOT / BUILD / "manimd", "stage", "store", attempt.dir], env=env, check=True)
+    output = attempt.result()["outputs"][0]
+    assert output["key"] == f"job-1/{'a' * 32}/scene.mp4"
+    assert (store / output["key"]).read_bytes() == FILES["scene.mp4"]
 
 
 def test_twice_is_harmless(attempt: Attempt, store: Path) -> None:

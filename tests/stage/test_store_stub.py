@@ -330,7 +330,7 @@ def test_proxies_of_the_environment_are_ignored(attempt: Attempt, stub: Stub) ->
 def test_connection_refused(attempt: Attempt, stub: Stub) -> None:
     """Named with host and port; nobody is there."""
     ended = attempt.run(MANIMD_S3_ENDPOINT="http://127.0.0.1:1", MANIMD_S3_TRIES="2")
-    ended.bad('after 2 tries: "http://127.0.0.1:1": Connection refused')
+    ended.bad('after 2 tries: "http://127.0.0.1:1": Connection refused: is s3_endpoint right')
 
 
 def test_no_such_host(attempt: Attempt) -> None:
@@ -368,7 +368,7 @@ def test_tls(driver: Path, tmp_path: Path) -> None:
     with Stub(tls=context) as stub:
         attempt = Attempt(driver, tmp_path / "a", {"scene.mp4": VIDEO}, env=stub.env())
         began = time.monotonic()
-        attempt.run().bad("certificate")
+        attempt.run().bad(": set s3_ca_file to the certificates to be trusted")
         assert time.monotonic() - began < 3 and stub.log == []
         attempt.run(MANIMD_S3_CA_FILE=str(tmp_path / "none.pem")).bad("none.pem")
         attempt.run(AWS_CA_BUNDLE=str(cert)).good()

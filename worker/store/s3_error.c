@@ -202,8 +202,29 @@ static enum s3_verdict judge_answer(struct s3 *s3, struct s3_call *call)
     return judge_status(call);
 }
 
+/* What to do when no answer came; http.c has said what happened. */
+static void advise(struct s3_call *call)
+{
+    static const struct {
+        int rc;
+        const char *words;
+    } advices[] = {
+        {-ECONNREFUSED, "is s3_endpoint right, and does it run there"},
+        {-EHOSTUNREACH, "is s3_endpoint right"},
+        {-EPROTO, "is s3_endpoint right, http:// or https:// too"},
+        {-EKEYREJECTED, "set s3_ca_file to the certificates to be trusted"},
+    };
+    size_t used = strlen(call->err.text);
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        if (advices[i].rc == call->rc)
+            (void)snprintf(call->err.text + used, sizeof(call->err.text) - used, ": %s",
+                           advices[i].words);
+    }
+}
+
 enum s3_verdict s3_judge(struct s3 *s3, struct s3_call *call)
 {
+    advise(call);
     if (call->rc == -ECANCELED || call->rc == -EINVAL || call->rc == -EKEYREJECTED ||
         (call->rc != 0 && call->err.fault == FAULT_HOST))
         return S3_GIVE_UP;

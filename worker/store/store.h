@@ -5,9 +5,14 @@
  *   DIR/render.json  names the outputs (render/render.h), read here
  *   DIR/out/NAME     the files, opened with file_open_beneath()
  *   DIR/store.json   the result, written last, by rename: {"outcome",
- *                    "error"|null, "outputs": [those of render.json plus key,
- *                    bytes, sha256, url for the directory store (a path)],
+ *                    "error": {code,message}|null, "outputs": [those of
+ *                    render.json plus key, bytes, sha256, verified (read back
+ *                    from the store; false: the key may put but not get), url
+ *                    for the directory store (a path); [] unless completed],
  *                    "timings_ms": {"store"}, "requests", "retries"}
+ *
+ * Outcomes: completed, store_failed (the store or its settings), host_error
+ * (what the render left), cancelled (SIGTERM; exit status 3).
  */
 #ifndef MANIMD_STORE_H
 #define MANIMD_STORE_H
