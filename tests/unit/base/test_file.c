@@ -153,6 +153,13 @@ static void tricks_are_refused(void **state)
     assert_contains(e.text, "it belongs to uid");
 }
 
+static void what_is_mounted_there_is_refused(void **state)
+{
+    (void)state;
+    own_fd int root = file_open_dir(AT_FDCWD, "/", NULL);
+    assert_int_equal(file_open_beneath(root, "proc/version", 0, 10, NULL), -EXDEV);
+}
+
 static void a_socket_is_refused(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -249,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_temporary_name_is_no_trap, setup, teardown),
         cmocka_unit_test_setup_teardown(plain_files_are_opened_beneath, setup, teardown),
         cmocka_unit_test_setup_teardown(tricks_are_refused, setup, teardown),
+        cmocka_unit_test(what_is_mounted_there_is_refused),
         cmocka_unit_test_setup_teardown(a_socket_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(directories_have_their_mode_and_are_no_links, setup,
                                         teardown),

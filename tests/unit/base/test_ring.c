@@ -272,7 +272,7 @@ static void lies_are_found_out(void **state)
          "contradicts"},
         {{.kind = RING_STILL, .repeat = 1, .width = 1 << 16, .height = 1 << 14},
          64,
-         "contradicts"}, /* 4 * 2^30 would be 0 in 32 bits */
+         "contradicts"}, /* 4 * 2^30 would be 0 in 32 bits; the side is too long already */
         {{.kind = RING_AUDIO, .payload_bytes = 64}, 128, "contradicts"},
         {{.kind = RING_AUDIO, .sample_rate = 1, .channels = 0x80000000u, .payload_bytes = 64},
          128,

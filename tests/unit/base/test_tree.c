@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -192,8 +193,10 @@ static void a_moved_directory_leads_nowhere(void **state)
         make_file(dir, "keep", 1);
     }
     pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when an assertion ends us */
         move_about();
+    }
     int moved = 0;
     for (int i = 0; i < 100000 && moved < 20; i++) {
         moved += file_remove_tree(AT_FDCWD, "moving", NULL) == -ESTALE;
