@@ -15,13 +15,15 @@ struct buf {
     size_t capacity;
     size_t ceiling;
 };
-#define BUF_INIT(max) {.ceiling = (max)}
+#define BUF_INIT(max)    \
+    {                    \
+        .ceiling = (max) \
+    }
 #define own_buf __attribute__((cleanup(buf_done)))
 
 int buf_add(struct buf *b, const void *data, size_t bytes);
 int buf_add_str(struct buf *b, const char *s);
-int buf_printf(struct buf *b, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+int buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Room for `bytes` more; returns where to write them, NULL past the ceiling.
  * Follow with buf_wrote(). */
 char *buf_room(struct buf *b, size_t bytes);

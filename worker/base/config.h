@@ -36,8 +36,7 @@ struct config {
 #define OPTION_CHOICE_FIELD(name) char *name;
 #define OPTION_INT_FIELD(name) int64_t name;
 #define OPTION_BOOL_FIELD(name) bool name;
-#define OPTION(type, name, value, low, high, who, aliases, help) \
-    OPTION_##type##_FIELD(name)
+#define OPTION(type, name, value, low, high, who, aliases, help) OPTION_##type##_FIELD(name)
 #include "../option.def"
 #undef OPTION
 };

@@ -22,7 +22,10 @@ struct err {
     enum fault fault;
     char text[768];
 };
-#define ERR_INIT {0}
+#define ERR_INIT \
+    {            \
+        0        \
+    }
 
 /* Fills `e` and returns `rc`, so that a failure is one line:
  *     return err_set(e, -EINVAL, FAULT_JOB, "id \"%s\": …", id); */
@@ -32,8 +35,7 @@ int err_set(struct err *e, int rc, enum fault fault, const char *format, ...)
 int err_errno(struct err *e, int rc, enum fault fault, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Puts words before what is there already; returns `rc`. */
-int err_wrap(struct err *e, int rc, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int err_wrap(struct err *e, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 const char *fault_name(enum fault fault);
 
 #endif

@@ -12,15 +12,17 @@
 struct buf;
 struct err;
 
-static inline void own_json_free(cJSON **j) { cJSON_Delete(*j); }
+static inline void own_json_free(cJSON **j)
+{
+    cJSON_Delete(*j);
+}
 #define own_json __attribute__((cleanup(own_json_free)))
 
 #define JSON_DEPTH_MAX 16
 
 /* One JSON value and nothing behind it. The sentence in `e` says where the
  * text went wrong (line and column). Fault is `fault`. Caller frees. */
-int json_parse(const char *text, size_t bytes, int fault, cJSON **ret,
-               struct err *e);
+int json_parse(const char *text, size_t bytes, int fault, cJSON **ret, struct err *e);
 bool json_valid_utf8(const char *text, size_t bytes);
 /* "" or the default when the key is missing or of another type. */
 const char *json_str(const cJSON *object, const char *key);

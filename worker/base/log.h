@@ -14,8 +14,7 @@ enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 void log_setup(enum log_level level, enum log_format format);
 /* Fields that every later record of this process carries; NULL clears. */
 void log_set_context(const char *job_id, const char *stage);
-void log_at(enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As log_at() about one job, for a process that handles many. */
 void log_job(enum log_level level, const char *job_id, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -22,7 +22,10 @@ struct watch {
     void (*on_ready)(void *arg, uint32_t events); /* EPOLL… bits */
     void *arg;
 };
-#define WATCH_INIT {.fd = -1}
+#define WATCH_INIT \
+    {              \
+        .fd = -1   \
+    }
 
 struct timer {
     int64_t at_ms; /* clock_now_ms() time; undefined while not set */
@@ -31,7 +34,10 @@ struct timer {
     struct timer *next; /* the loop's own */
     bool set;
 };
-#define TIMER_INIT {0}
+#define TIMER_INIT \
+    {              \
+        0          \
+    }
 
 /* A child process, by pidfd. on_exit gets the wait status (as waitpid's). */
 struct child {
@@ -41,7 +47,10 @@ struct child {
     void *arg;
     struct loop *loop;
 };
-#define CHILD_INIT {.watch = WATCH_INIT}
+#define CHILD_INIT          \
+    {                       \
+        .watch = WATCH_INIT \
+    }
 
 struct loop *loop_new(void);
 void *loop_free(struct loop *loop);
@@ -57,20 +66,20 @@ int loop_watch(struct loop *loop, struct watch *w, int fd, uint32_t events,
 int loop_rewatch(struct loop *loop, struct watch *w, uint32_t events);
 void loop_unwatch(struct loop *loop, struct watch *w);
 
-void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms,
-                void (*on_time)(void *), void *arg);
+void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms, void (*on_time)(void *),
+                void *arg);
 void loop_timer_cancel(struct loop *loop, struct timer *t);
 
 /* Takes over reaping of `pid`, a child of ours. When on_exit is called, the
  * struct is free for the next one. A child that somebody else reaped counts
  * as killed by SIGKILL. */
-int loop_child(struct loop *loop, struct child *c, pid_t pid,
-               void (*on_exit)(void *, int), void *arg);
+int loop_child(struct loop *loop, struct child *c, pid_t pid, void (*on_exit)(void *, int),
+               void *arg);
 /* No longer ours to reap; nothing when there is none. */
 void loop_child_forget(struct child *c);
 /* Blocks the signals of `set` in this process and calls back with each. Once
  * per loop. Children inherit the mask: clear it before exec. */
-int loop_signals(struct loop *loop, const sigset_t *set,
-                 void (*on_signal)(void *, int signo), void *arg);
+int loop_signals(struct loop *loop, const sigset_t *set, void (*on_signal)(void *, int signo),
+                 void *arg);
 
 #endif

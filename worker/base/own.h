@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline void own_free_ptr(void *p) { free(*(void **)p); }
+static inline void own_free_ptr(void *p)
+{
+    free(*(void **)p);
+}
 static inline void own_close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -30,8 +33,12 @@ static inline int steal_fd(int *fd)
     *fd = -1;
     return taken;
 }
-#define steal_ptr(p) \
-    ({ __typeof__(*(p)) taken_ = *(p); *(p) = NULL; taken_; })
+#define steal_ptr(p)                    \
+    ({                                  \
+        __typeof__(*(p)) taken_ = *(p); \
+        *(p) = NULL;                    \
+        taken_;                         \
+    })
 
 /* Memory that cannot be had aborts the process: a render worker that is out
  * of memory is best restarted, and the lease brings its jobs back. */

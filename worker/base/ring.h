@@ -66,8 +66,7 @@ int ring_create(size_t frame_bytes, struct ring_fds *ret, struct err *e);
 
 struct ring_writer *ring_attach_writer(const struct ring_fds *fds, struct err *e);
 /* Blocks while the ring is full. -EMSGSIZE when it can never fit. */
-int ring_write(struct ring_writer *w, const struct ring_record *r,
-               const void *payload);
+int ring_write(struct ring_writer *w, const struct ring_record *r, const void *payload);
 void *ring_writer_free(struct ring_writer *w);
 
 struct ring_reader *ring_attach_reader(const struct ring_fds *fds, struct err *e);
