@@ -14,8 +14,9 @@ import house
 import pytest
 from house import GOOD, MANIMD, Queue, Redis, Worker, environment, manimd
 
-SLOW = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=1) for _ in range(400)]")
-SIZE = ("--width", "128", "--height", "72", "--fps", "10")
+SLOW = GOOD.replace(
+    "self.wait(0.3)", "while True: import time; time.sleep(0.1); self.play(square.animate.rotate(1), run_time=0.2)"
+)
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_usage_errors_exit_with_2(redis: Redis) -> None:
         (("work", "--no-such-option=1"), "no-such-option"),
         (("submit",), "submit|FILE"),
         (("submit", "/no/such/file.py"), "/no/such/file.py"),
-        (("work", "--redis-url=http://x"), "redis"),
+        (("work", "--store-dir=/tmp", "--redis-url=http://x"), "redis"),
     ):
         done = manimd(*words, redis=redis)
         assert done.returncode == 2 and re.search(name, done.stderr), (words, done)

@@ -14,8 +14,9 @@ import pytest
 from conftest import WorkerMaker
 from house import GOOD, Queue, Worker
 
-LONGER = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=0.5) for _ in range(30)]")
-ENDLESS = GOOD.replace("self.wait(0.3)", "while True: self.play(square.animate.rotate(1), run_time=0.2)")
+PAUSE = "import time; time.sleep(0.1); self.play(square.animate.rotate(1), run_time=0.2)"
+LONGER = GOOD.replace("self.wait(0.3)", f"for _ in range(40): {PAUSE}")
+ENDLESS = GOOD.replace("self.wait(0.3)", f"while True: {PAUSE}")
 
 
 def rendering(queue: Queue, job_id: str) -> None:
@@ -94,14 +95,11 @@ def test_a_killed_worker_leaves_no_process(queue: Queue, start_worker: WorkerMak
 def test_a_job_that_kills_its_workers_is_buried(queue: Queue, start_worker: WorkerMaker) -> None:
     """After `crashes` lost workers it is dead, not tried for ever."""
     job_id = queue.push(ENDLESS)
-    for _ in range(2):
+    for attempt in ("1", "2"):
         worker = start_worker(lease_ms=500, crashes=1).ready()
-        queue.wait_state(job_id, "active", "dead")
-        if queue.hash(job_id)["state"] == "dead":
-            break
+        queue.wait_event(lambda e: e.get("id") == job_id and e.get("attempt") == attempt)
         worker.kill()
-    else:
-        start_worker(lease_ms=500, crashes=1).ready()
+    start_worker(lease_ms=500, crashes=1).ready()
     result = queue.result(job_id)
     assert (result["state"], result["outcome"]) == ("dead", "worker_lost"), result
     assert queue.run()["outcome"] == "completed"

@@ -10,7 +10,8 @@ import pytest
 from conftest import WorkerMaker
 from house import GOOD, Queue, Redis
 
-LONGER = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=0.5) for _ in range(30)]")
+PAUSE = "import time; time.sleep(0.1); self.play(square.animate.rotate(1), run_time=0.2)"
+LONGER = GOOD.replace("self.wait(0.3)", f"for _ in range(40): {PAUSE}")
 
 
 def test_redis_absent_at_start(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
