@@ -1,14 +1,15 @@
 """How far a scene has come: a line of JSON at most ten times a second.
 
-Nobody knows how many plays a scene will make. But `construct` has lines, and
-the one that runs tells how far it is; within a play, the time that has passed
-of its run time leads on to the next statement. The estimate never goes back
+Nobody knows how many plays a scene will make. But `construct` has lines that
+play, and the one that runs tells how far it is; within a play, the time that
+has passed of its run time leads on to the next one. The estimate never goes back
 (loops do). No trace function: that would slow the scene down; the stack is
 looked at only when a line is due.
 """
 
 from __future__ import annotations
 
+import dis
 import json
 import os
 import sys
@@ -37,11 +38,22 @@ class Channel:
             pass
 
 
-def statement_lines(code: CodeType) -> list[int]:
-    """The lines of a function that hold instructions, in order."""
-    lines = {line for _, _, line in code.co_lines() if line is not None}
-    lines.discard(code.co_firstlineno)
-    return sorted(lines) or [code.co_firstlineno]
+WAYS_TO_PLAY = {"play", "wait", "pause", "wait_until"}
+
+
+def play_lines(code: CodeType) -> list[int]:
+    """The lines of a function that play something, in order; every line that
+    holds instructions when none does (a scene that plays in its helpers)."""
+    line = code.co_firstlineno
+    playing: set[int] = set()
+    every: set[int] = set()
+    for step in dis.get_instructions(code):
+        if step.positions and step.positions.lineno:
+            line = step.positions.lineno
+        every.add(line)
+        if step.argval in WAYS_TO_PLAY:
+            playing.add(line)
+    return sorted(playing or every)
 
 
 class Progress:
@@ -51,7 +63,7 @@ class Progress:
         construct = getattr(scene_class, "construct", None)
         self.channel = channel
         self.code: CodeType | None = getattr(construct, "__code__", None)
-        self.lines = statement_lines(self.code) if self.code else [0]
+        self.lines = play_lines(self.code) if self.code else [0]
         self.best = 0.0
         self.next_time = 0.0
         self.plays = 0
