@@ -76,6 +76,22 @@ static void test_requests_are_no_bugs(void **state)
             assert_int_not_equal(slot_table[asked[i]][s].action, ACTION_BUG);
 }
 
+/* … and a stage that runs obeys it. */
+static void test_a_running_stage_obeys(void **state)
+{
+    (void)state;
+    static const struct {
+        enum slot_event event;
+        enum slot_action action;
+    } obeyed[] = {{EVENT_CANCEL, ACTION_CANCEL},
+                  {EVENT_LEASE_LOST, ACTION_DROP},
+                  {EVENT_DRAIN, ACTION_RELEASE},
+                  {EVENT_DEADLINE, ACTION_OVERRUN}};
+    for (size_t i = 0; i < sizeof obeyed / sizeof *obeyed; i++)
+        for (int s = SLOT_FETCH; s <= SLOT_STORE; s++)
+            assert_int_equal(slot_table[obeyed[i].event][s].action, obeyed[i].action);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -92,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_actions_fit_their_states),
         cmocka_unit_test(test_only_an_emptied_slot_is_free),
         cmocka_unit_test(test_requests_are_no_bugs),
+        cmocka_unit_test(test_a_running_stage_obeys),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

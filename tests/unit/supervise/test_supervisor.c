@@ -259,6 +259,24 @@ static void test_cancel(void **state)
     assert_int_equal(bed->end.outcome, OUTCOME_cancelled);
 }
 
+/* Signals that the supervisor blocks (it has them on a descriptor) are not
+ * blocked in its stages. */
+static void test_stage_has_no_signal_blocked(void **state)
+{
+    struct bed *bed = *state;
+    sigset_t term, before;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, &before);
+    start(bed, "# fake: hang 1\n");
+    run_until_rendering(bed);
+    int64_t start_ms = clock_now_ms();
+    supervisor_cancel(bed->supervisor, &bed->job);
+    run_until_free(bed);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    assert_true(clock_now_ms() - start_ms < 2500);
+}
+
 static void test_cancel_kills_the_deaf(void **state)
 {
     struct bed *bed = *state;
@@ -418,6 +436,7 @@ int main(void)
         TEST(test_store_fault),
         TEST(test_other_exits_are_ours),
         TEST(test_cancel),
+        TEST(test_stage_has_no_signal_blocked),
         TEST(test_cancel_kills_the_deaf),
         TEST(test_lost_lease_reports_nothing),
         TEST(test_drain_releases),
