@@ -1,6 +1,7 @@
 /* What a box is to stop is tried inside it, and seen refused. */
 #include "boxed.h"
 
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <mqueue.h>
 #include <sched.h>
@@ -333,7 +334,11 @@ static int basic_inside(void *arg)
         return 1;
     if (touch_outside() != EPERM || label_outside() != ENOTSUP || read_secret() != EACCES)
         return 2;
-    return kill_parent() == EPERM && read_parent_environ() == EACCES ? 0 : 3;
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &head, sets) < 0 || sets[0].effective || sets[0].permitted)
+        return 3;
+    return kill_parent() == EPERM && read_parent_environ() == EACCES ? 0 : 4;
 }
 
 static void test_level_basic(void **state)
