@@ -50,6 +50,7 @@ $(BASE_LIB): $(call objects,base)
 $(BOX_LIB): $(call objects,sandbox)
 $(ROOM_LIB): $(foreach room,$(ROOMS),$(call objects,$(room)))
 %.a:
+	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)$(AR) rcs $@ $^
