@@ -441,13 +441,19 @@ def stops_reading(h: Handler) -> bool:
 
 
 def drips(h: Handler) -> bool:
-    """An answer of a header that never ends, byte by byte."""
+    """An answer that comes byte by byte: never a stall, never an end."""
     h.read_body()
-    h.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    h.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     while not h.stub.closing.wait(0.1):
         h.wfile.write(b"a")
     h.close_connection = True
     return True
+
+
+def dawdles(h: Handler) -> bool:
+    """Half a second late, but good."""
+    h.stub.closing.wait(0.5)
+    return False
 
 
 def floods(h: Handler) -> bool:
