@@ -15,7 +15,6 @@
 
 struct video {
     AVCodecContext *codec;
-    struct convert *convert;
     AVFrame *frame;
     AVPacket *packet;
     struct spool *spool;
@@ -38,7 +37,7 @@ static void set_colours(AVCodecContext *c)
     c->color_primaries = AVCOL_PRI_BT709;
     c->color_trc = AVCOL_TRC_BT709;
     c->color_range = AVCOL_RANGE_MPEG;
-    c->chroma_sample_location = AVCHROMA_LOC_LEFT;
+    c->chroma_sample_location = AVCHROMA_LOC_CENTER;
 }
 
 static AVCodecContext *codec_context(const AVCodec *codec, const struct settings *s)
@@ -84,8 +83,6 @@ int video_new(const struct settings *s, struct spool *spool, struct video **ret,
     if (!v->frame || !v->packet)
         abort();
     int rc = open_codec(v, s, e);
-    if (!rc)
-        rc = convert_new(s->width, s->height, &v->convert, e);
     if (rc) {
         video_free(v);
         return rc;
@@ -128,11 +125,21 @@ static int fresh_frame(struct video *v, struct err *e)
     return rc < 0 ? fault_av(e, rc, "frame") : 0;
 }
 
+static void convert(struct video *v, const uint8_t *rgba)
+{
+    const AVFrame *f = v->frame;
+    const struct yuv to = {
+        .plane = {f->data[0], f->data[1], f->data[2]},
+        .stride = {f->linesize[0], f->linesize[1], f->linesize[2]},
+    };
+    convert_picture(rgba, f->width, f->height, &to);
+}
+
 int video_frame(struct video *v, const uint8_t *rgba, uint32_t repeat, struct err *e)
 {
     int rc = rgba ? fresh_frame(v, e) : 0;
     if (!rc && rgba)
-        rc = convert_picture(v->convert, rgba, v->frame, e);
+        convert(v, rgba);
     for (uint32_t i = 0; !rc && i < repeat; i++) {
         v->frame->pts = v->next_pts++;
         rc = avcodec_send_frame(v->codec, v->frame);
@@ -160,7 +167,6 @@ void *video_free(struct video *v)
     avcodec_free_context(&v->codec);
     av_frame_free(&v->frame);
     av_packet_free(&v->packet);
-    convert_free(v->convert);
     free(v);
     return NULL;
 }
