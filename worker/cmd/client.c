@@ -97,5 +97,8 @@ int client_follow(struct client *c, const char *id, bool json, const char *file)
     own_json cJSON *status = NULL;
     int rc = producer_follow(c->producer, id, 0, on_change, &f, &status, &c->err);
     progress_wipe(&f.progress);
-    return rc ? client_exit(rc) : tell(c, status, json, file);
+    if (rc)
+        return client_exit(rc);
+    c->err = (struct err)ERR_INIT; /* that it was not there at first, say */
+    return tell(c, status, json, file);
 }
