@@ -94,10 +94,10 @@ def test_container_and_colours(tmp_path: Path) -> None:
     stream = video_stream(path)
     assert {k: stream[k] for k in ("codec_name", "pix_fmt", "color_range", "color_space",
                                    "color_transfer", "color_primaries", "codec_tag_string",
-                                   "sample_aspect_ratio")} == {
+                                   "sample_aspect_ratio", "chroma_location")} == {
         "codec_name": "h264", "pix_fmt": "yuv420p", "color_range": "tv", "color_space": "bt709",
         "color_transfer": "bt709", "color_primaries": "bt709", "codec_tag_string": "avc1",
-        "sample_aspect_ratio": "1:1",
+        "sample_aspect_ratio": "1:1", "chroma_location": "center",
     }  # fmt: skip
     assert b"nclx" in path.read_bytes()
     assert probe(path, "-show_format")["format"]["tags"]["title"] == "a title"

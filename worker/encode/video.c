@@ -25,7 +25,7 @@ static const struct {
     const char *name, *value;
 } x264_options[] = {
     {"preset", "veryfast"},
-    {"crf", "22.5"},
+    {"crf", "23"},
     {"rc-lookahead", "20"}, /* of 10: finds more to reuse in a still scene */
     {"chromaoffset", "-5"}, /* thin coloured lines on black are Manim's way */
 };
