@@ -81,6 +81,7 @@ static cJSON *clean_error(const cJSON *error)
     copy_number(out, error, "line");
     copy_number(out, error, "column");
     copy_text(out, error, "excerpt");
+    copy_text(out, error, "file");
     copy_text(out, error, "traceback");
     return out;
 }

@@ -84,18 +84,24 @@ def column_of(tb: TracebackType) -> int | None:
     return len(text.encode()[: column or 0].decode("utf-8", "ignore")) + 1
 
 
+def is_users(file_name: str, path: str) -> bool:
+    """Whether code is the user's: their file, or a module beside it."""
+    beside = file_name.startswith(os.path.dirname(path) + os.sep)
+    return file_name == path or (beside and "site-packages" not in file_name)
+
+
 def user_frames(error: BaseException, path: str) -> list[TracebackType]:
-    """Those in the user's file, else in its folder, outermost first."""
-    frames = frames_of(error.__traceback__)
-    own = [tb for tb in frames if tb.tb_frame.f_code.co_filename == path]
-    if own:
-        return own
-    folder = os.path.dirname(path) + os.sep
-    return [tb for tb in frames if tb.tb_frame.f_code.co_filename.startswith(folder)]
+    """Those in the user's code, outermost first."""
+    return [
+        tb
+        for tb in frames_of(error.__traceback__)
+        if is_users(tb.tb_frame.f_code.co_filename, path)
+    ]
 
 
 def place(error: BaseException, path: str) -> dict[str, Any]:
-    """line, column, excerpt of the last frame in the user's file."""
+    """line, column, excerpt of the last frame in the user's code, and its file
+    when that is another than the scene's."""
     frames = user_frames(error, path)
     if not frames:
         return {"line": None, "column": None, "excerpt": None}
@@ -103,7 +109,9 @@ def place(error: BaseException, path: str) -> dict[str, Any]:
     file_name = tb.tb_frame.f_code.co_filename
     lines = [line.rstrip("\n") for line in linecache.getlines(file_name)]
     column = column_of(tb)
+    other = {} if file_name == path else {"file": os.path.relpath(file_name, os.path.dirname(path))}
     return {
+        **other,
         "line": tb.tb_lineno,
         "column": column,
         "excerpt": excerpt(lines, tb.tb_lineno, column or 0),

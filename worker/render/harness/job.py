@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, fingerprint, source, writer
+from . import errors, fingerprint, source, tex, writer
 from .progress import Channel, Progress
 
 #: Descriptors of the start message, in this order.
@@ -32,6 +32,7 @@ def prepare() -> dict[str, Any]:
 
     # It starts a monitor thread otherwise, even when it is disabled.
     tqdm.tqdm.monitor_interval = 0
+    tex.install()
     reason = fingerprint.difference()
     return {
         "ready": True,
