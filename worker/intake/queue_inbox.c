@@ -18,6 +18,7 @@
 #include "job.h"
 #include "queue_redis.h"
 
+#define PEEK_MAX_BYTES (1024 * 1024) /* a reply is no larger: redis.h */
 #define BLOCK_S "10"
 #define BLOCK_DEADLINE_MS 13000
 #define BUSY_ADMITS 64 /* in a row while full; the tick continues */
@@ -128,7 +129,7 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
     snprintf(due, sizeof(due), "%lld", (long long)job->run_at_ms);
     snprintf(expires, sizeof(expires), "%lld", (long long)job->expires_ms);
     snprintf(deadline, sizeof(deadline), "%lld", (long long)job->deadline_ms);
-    snprintf(most, sizeof(most), "%d", JOB_JSON_MAX_BYTES);
+    snprintf(most, sizeof(most), "%d", PEEK_MAX_BYTES);
     struct script_call call = {
         .script = SCRIPT_admit,
         .id = job->id,

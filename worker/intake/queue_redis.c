@@ -170,8 +170,11 @@ static void op_forget(struct queue *base, struct claim *c)
 static void give_back(struct queue_redis *q)
 {
     for (struct lent *l = q->lents; l && queue_usable(q); l = l->next) {
-        struct script_call call = {
-            .script = SCRIPT_release, .id = l->id, .argc = 1, .argv = {l->claim.nonce}};
+        struct script_call call = {.script = SCRIPT_release,
+                                   .id = l->id,
+                                   .argc = 1,
+                                   .argv = {l->claim.nonce},
+                                   .whole = true};
         if (l->state == LENT_CLAIMING || l->state == LENT_HELD)
             queue_ask_script(q, q->commands, &call, NULL, NULL);
     }

@@ -197,6 +197,7 @@ void script_run(struct redis *redis, const struct scripts *s, const struct keys 
                           .deadline_ms = call->deadline_ms,
                           .on_reply = on_reply,
                           .arg = arg,
+                          .whole = call->whole,
                           .argc = 2};
     add_keys(p, k, call->id);
     keys_of(k, "pub", call->id, channel);

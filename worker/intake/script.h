@@ -7,6 +7,7 @@
 #ifndef MANIMD_SCRIPT_H
 #define MANIMD_SCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,7 @@ struct script_call {
     int argc;       /* the script's own arguments */
     const char *argv[SCRIPT_ARGS_MAX];
     int64_t deadline_ms; /* 0: the connection's default */
+    bool whole;          /* send the text at once: there is no time for NOSCRIPT */
 };
 
 /* A reply taken apart. `raw` NULL: the line broke, it may have run or not. */

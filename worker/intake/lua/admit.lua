@@ -1,7 +1,8 @@
 -- Takes the inbox's tail, which C has peeked at and parsed, to where it belongs.
 -- 5 sha1 of the text peeked at  6 wake|job|reject  7 digest  8 priority
 -- 9 run at, ms  10 expires, ms  11 deadline, ms  12 notify  13 metadata
--- 14 result of a refusal  15 entry for the rejected list  16 largest text
+-- 14 result of a refusal  15 entry for the rejected list  16 largest text that
+-- can have been peeked at
 -- Answers: empty, moved (somebody was faster: peek again), wake, queued,
 -- delayed, cancelled, expired, rejected, duplicate, conflict.
 local sha1, what, digest, entry = ARGV[5], ARGV[6], ARGV[7], ARGV[15]

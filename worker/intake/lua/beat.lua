@@ -3,8 +3,9 @@
 -- Answers: ok, cancel, expired (both renewed: the worker stops it and says so),
 -- stale with the state found.
 local progress = ARGV[7]
-local bad = wrong(k.job, 'hash', k.active, 'zset')
+local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'stale', now, ''} end
 local state = get('state')
 if state ~= 'active' or get('token') ~= ARGV[5] then return {'stale', now, state} end
 redis.call('ZADD', k.active, num(now + tonumber(ARGV[6])), id)

@@ -2,7 +2,7 @@
 -- does SET cancel:<id> 1 EX 86400, which the workers find by themselves.)
 -- Answers: unknown (kept for when it comes), ended, asked (it is running),
 -- cancelled; each with the state found.
-local bad = wrong_core()
+local bad = wrong_core() or wrong(k.job, 'hash')
 if bad then return bad end
 local state = get('state')
 local ended = {completed = true, failed = true, cancelled = true, dead = true}

@@ -8,6 +8,7 @@
 local nonce, lease = ARGV[5], tonumber(ARGV[7])
 local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'gone', now, ''} end
 
 local function grant()
     return {'ok', now, get('payload'), num(get('attempt')), num(get('crashes')),

@@ -6,6 +6,7 @@
 local nonce, state, outcome, result = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'stale', now, ''} end
 local found = get('state')
 if found ~= 'active' or get('token') ~= nonce then
     if get('last') == nonce then return {'replay', now, get('laststate')} end

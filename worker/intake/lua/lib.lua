@@ -47,8 +47,8 @@ local function wrong(...)
 end
 
 local function wrong_core()
-    return wrong(k.job, 'hash', k.ready, 'zset', k.delayed, 'zset', k.active, 'zset',
-        k.done, 'zset', k.dead, 'zset')
+    return wrong(k.ready, 'zset', k.delayed, 'zset', k.active, 'zset', k.done, 'zset',
+        k.dead, 'zset')
 end
 
 local function event(name, ...)
@@ -76,6 +76,18 @@ local function forget_indexes()
     redis.call('ZREM', k.ready, id)
     redis.call('ZREM', k.delayed, id)
     redis.call('ZREM', k.active, id)
+end
+
+-- Somebody wrote over the job's hash. It must not stand in the others' way.
+local function overwritten()
+    if not wrong(k.job, 'hash') then return false end
+    forget_indexes()
+    redis.pcall('LPUSH', k.rejected, '{"at_ms":' .. num(now) .. ',"reason":"its key ' ..
+        'job:' .. id .. ' was overwritten by something that is no hash","id":"' .. id ..
+        '","bytes":0,"sha1":null,"head":null}')
+    redis.pcall('LTRIM', k.rejected, 0, 999)
+    event('broken')
+    return true
 end
 
 -- A result for an end that no worker reported.

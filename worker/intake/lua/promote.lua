@@ -2,6 +2,7 @@
 -- Answers: early (with its time), gone, cancelled, queued.
 local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'gone', now, ''} end
 local due = redis.call('ZSCORE', k.delayed, id)
 if not due then return {'gone', now} end
 local state = get('state')

@@ -3,6 +3,7 @@
 -- Answers: fresh, gone, cancelled, dead, queued.
 local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'gone', now, ''} end
 local lease = redis.call('ZSCORE', k.active, id)
 if not lease then return {'gone', now} end
 if tonumber(lease) > now then return {'fresh', now} end

@@ -4,6 +4,7 @@
 local nonce = ARGV[5]
 local bad = wrong_core()
 if bad then return bad end
+if overwritten() then return {'stale', now, ''} end
 local found = get('state')
 if found ~= 'active' or get('token') ~= nonce then
     if get('last') == nonce then return {'replay', now, get('laststate')} end

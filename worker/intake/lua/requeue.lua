@@ -2,7 +2,7 @@
 -- limits cleared, for they have run out.
 -- Answers: unknown, state (it is in another one), gone (its text was not kept),
 -- queued; each with the state found.
-local bad = wrong_core()
+local bad = wrong_core() or wrong(k.job, 'hash')
 if bad then return bad end
 local state = get('state')
 if state == '' then return {'unknown', now, ''} end
