@@ -163,7 +163,7 @@ class Redis:
     def start(self) -> None:
         """Start it and wait until it answers and has loaded its file."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket]
-        arguments += ["--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "always"]
+        arguments += ["--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "everysec"]
         arguments += ["--save", "", "--daemonize", "no", "--loglevel", "warning"]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(["redis-server", *arguments], stdout=log, stderr=log)
