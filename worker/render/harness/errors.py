@@ -14,6 +14,7 @@ MESSAGE_CHARS = 2000
 EXCERPT_CHARS = 2000
 TRACEBACK_CHARS = 6000
 CONTEXT_LINES = 2
+MARK_END = "'>}"  # of the groups that Manim marks a formula's parts with
 TEX_MODULE = os.path.join("manim", "utils", "tex_file_writing.py")
 
 
@@ -145,15 +146,34 @@ def tex_frame(error: BaseException) -> FrameType | None:
 
 
 def tex_log_message(log: str) -> tuple[str, int, str]:
-    """TeX's own message, the line of the .tex file, what it had read there."""
-    message, line, read = "", 0, ""
+    """TeX's own message, the line of the .tex file, what it had just read.
+
+    Beneath the message TeX shows what it was reading, innermost first, each cut
+    off where it stopped: an argument (`<argument> ...\\foo`), then `l.8 ...`.
+    """
+    message, read = "", ""
     for text in log.splitlines():
         if text.startswith("!") and not message:
             message = text[1:].strip()
-        found = re.match(r"l\.(\d+) ?(.*)", text)
+        elif message and not read and text.strip():
+            read = re.sub(r"^(<[^>]*>|l\.\d+) ?(\.\.\.)?", "", text).strip()
+        found = re.match(r"l\.(\d+)", text)
         if found and message:
-            return message, int(found[1]), found[2].strip()
-    return message, line, read
+            return message, int(found[1]), read
+    return message, 0, read
+
+
+def without_marks(formula: str) -> str:
+    """A formula without the groups that Manim marks its parts with."""
+    return re.sub(r"\\special\{dvisvgm:raw [^}]*\}", "", formula)
+
+
+def line_of(lines: list[str], read: str, line: int) -> int:
+    """Where what TeX had just read stands; `line` when that cannot be told: TeX
+    names the line at which an environment ended, not the one inside it."""
+    words = read.split()
+    holding = [n for n, text in enumerate(lines, 1) if words and words[-1] in text and n <= line]
+    return holding[-1] if holding else line
 
 
 def read_text(path: str) -> str:
@@ -167,7 +187,7 @@ def read_text(path: str) -> str:
 
 def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
     """A sentence with TeX's message, and the TeX source line with a mark."""
-    expression = str(frame.f_locals.get("expression", ""))[:300]
+    expression = without_marks(str(frame.f_locals.get("expression", "")))[:300]
     found = re.search(r"the log file: (\S+?\.log)", str(error))
     if not found:
         return f"{error} (formula: {expression})", ""
@@ -176,9 +196,11 @@ def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
     lines = read_text(os.path.splitext(log_path)[0] + ".tex").splitlines()
     words = f"TeX: {message or 'it failed without a message'}"
     if read:
-        words += f" at: {read}"
+        words += f" at: {read.rpartition(MARK_END)[2]}"
     words += f" (formula: {expression})"
-    return words, "TeX source:\n" + excerpt(lines, line, 0) if line else ""
+    at = line_of(lines, read, line)
+    shown = [without_marks(text) for text in lines]
+    return words, "TeX source:\n" + excerpt(shown, at, 0) if line else ""
 
 
 def tex_result(error: BaseException, frame: FrameType, path: str) -> dict[str, Any]:
