@@ -165,3 +165,22 @@ def test_key_unknown(queue: Queue, start_worker: WorkerMaker, rgw: Any) -> None:
     """An access key id that S3 does not know."""
     options = s3(rgw.endpoint, rgw.bucket, "NOBODY", "sec-4")
     dead_for(queue, start_worker, "InvalidAccessKeyId|key|403", **options)
+
+
+# ── one that misbehaves and then behaves ──────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["slow_down", "internal_error", "cuts_body", "loses_answer", "dawdles"])
+def test_s3_misbehaves_once_and_then_takes_it(name: str, queue: Queue, start_worker: WorkerMaker) -> None:
+    """Tried again within the store stage: one attempt, one object, the right bytes."""
+    import s3_stub
+
+    with s3_stub.Stub() as stub:
+        stub.fault("PUT", getattr(s3_stub, name), times=1)
+        options = s3(stub.endpoint, s3_stub.BUCKET, s3_stub.ACCESS_KEY, s3_stub.SECRET_KEY, s3_tries=4)
+        start_worker(**options).ready()
+        result = queue.run()
+        assert (result["outcome"], result["attempt"]) == ("completed", 1), result
+        output = result["outputs"][0]
+        stored = [o.data for key, o in stub.objects.items() if output["key"] in str(key)]
+        assert [hashlib.sha256(data).hexdigest() for data in stored] == [output["sha256"]]
