@@ -20,7 +20,6 @@
 #define RETRY_BASE_MS 50
 #define RETRY_CAP_MS 5000
 #define REFUSED_MS 30000
-#define STEADY_MS 1000 /* up for this long: the next failure is a new one */
 #define MAX_REPLY_BYTES (1024 * 1024)
 
 struct command {
@@ -47,8 +46,7 @@ struct redis {
     struct commands waiting, sent;
     struct timer late, retry;
     bool up, refused;
-    int tries;               /* since it was last steady */
-    int64_t up_ms;           /* undefined while down */
+    int tries;               /* in a row, none of which came to answer a command */
     unsigned serial;         /* of the connection: old ones' data is not taken for new */
     const char *greeting[4]; /* commands of the greeting that are unanswered */
     int greeted, greetings;
@@ -228,8 +226,6 @@ static void went_down(struct redis *r, const char *why, bool refused)
     r->up = false;
     r->refused = refused;
     r->greetings = r->greeted = 0;
-    if (was_up && clock_now_ms() - r->up_ms >= STEADY_MS)
-        r->tries = 0;
     if (!refused)
         in_ms = clock_backoff_ms(RETRY_BASE_MS, RETRY_CAP_MS, r->tries++);
     if (!r->dead)
@@ -286,7 +282,6 @@ static bool may_fail(const char *step, const char *error)
 static void now_up(struct redis *r)
 {
     r->up = true;
-    r->up_ms = clock_now_ms();
     r->refused = false;
     r->why[0] = 0;
     if (r->spec.on_state)
@@ -378,6 +373,8 @@ static void take_replies(struct redis *r)
         if (!reply)
             return;
         struct command *c = pop(&r->sent);
+        if (r->up)
+            r->tries = 1; /* it serves; not 0: a line cut again and again is no busy loop */
         if (c)
             answer(c, reply);
         else

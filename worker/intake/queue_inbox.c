@@ -98,11 +98,11 @@ static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *
         return;
     }
     q->admit_tries = 0;
-    bool queued = strcmp(reply->verdict, "queued") == 0;
-    if (queued) {
+    q->told_empty = false;
+    if (strcmp(reply->verdict, "queued") == 0)
         q->spread++;
-        q->told_empty = false;
-    }
+    else if (strcmp(reply->verdict, "delayed") == 0)
+        queue_due_in(q, reply_number(reply, 2) - reply->now_ms + 1);
     /* Whatever it was: others may have queued what we were woken for. */
     queue_look(q);
     queue_peek(q);

@@ -64,7 +64,7 @@ if due > now then
     redis.call('HSET', k.job, 'state', 'delayed', 'due', num(due))
     redis.call('ZADD', k.delayed, num(due), id)
     event('delayed', 'due', num(due))
-    return {'delayed', now}
+    return {'delayed', now, num(due)}
 end
 redis.call('HSET', k.job, 'state', 'queued')
 redis.call('ZADD', k.ready, score, id)
