@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -78,18 +79,27 @@ def test_full_disk_is_the_hosts_fault(small_disk: Path) -> None:
 
 
 @as_root
-@pytest.mark.parametrize("kib", range(40, 400, 40))
-def test_full_disk_at_any_moment(small_disk: Path, kib: int) -> None:
-    """Also when only the finished file or its index no longer fits."""
-    (small_disk / "filler").write_bytes(bytes((1024 - kib) * 1024 - 8192))
-    run = Encode(small_disk / "out", outputs=("mp4", "png")).start()
-    for rgba in noise(14, 64, 48):
-        run.frame(rgba)
-    result = run.end()
-    if result.code == 0:
-        assert probe(small_disk / "out/scene.mp4", "-count_frames", "-show_streams")
-    else:
-        assert (result.code, result.outcome) == (3, "host_error"), result
+def test_full_disk_at_any_moment(small_disk: Path) -> None:
+    """From the first packet to the last byte of the index: whole, or the host's fault."""
+    codes = []
+    for kib in range(16, 160, 4):
+        filler = small_disk / "filler"
+        filler.write_bytes(bytes((1024 - kib) * 1024))
+        run = Encode(small_disk / f"out{kib}", outputs=("mp4", "png")).start()
+        for rgba in noise(14, 64, 48):
+            run.frame(rgba)
+        result = run.end()
+        codes.append(result.code)
+        if result.code == 0:
+            stream = probe(result.dir / "scene.mp4", "-count_frames", "-show_streams")["streams"][0]
+            assert stream["nb_read_frames"] == "14"
+        else:
+            assert (result.code, result.outcome) == (3, "host_error"), result
+            assert "No space left" in result.last["error"]["message"]
+        shutil.rmtree(result.dir)
+        filler.unlink()
+        (small_disk / f"out{kib}.spec.json").unlink()
+    assert codes == sorted(codes, reverse=True) and {0, 3} == set(codes)
 
 
 def test_outputs_larger_than_the_job_may_make(tmp_path: Path) -> None:
@@ -187,3 +197,15 @@ def test_a_box_that_cannot_be_had(tmp_path: Path) -> None:
     """standard without a uid of its own is refused, not weakened."""
     result = Encode(tmp_path / "out", level="standard").start().result()
     assert (result.code, result.outcome) == (3, "sandbox_setup")
+
+
+@as_root
+def test_a_small_job_still_has_a_large_picture(reachable: Path) -> None:
+    """The job's memory is its scene's; 4K is encoded in a box whatever it is."""
+    run = Encode(reachable / "out", 3840, 2160, level="standard", uid=UID,
+                 limits={"memory_bytes": 64 << 20}, extra={"threads": 4}).start()  # fmt: skip
+    shots = pictures(3840, 2160, 2)
+    for i in range(40):
+        run.frame(shots[i % 2])
+    result = run.end()
+    assert result.code == 0, result

@@ -18,7 +18,9 @@
 #define ENCODER_FILES 64
 #define ENCODER_PROCESSES 64 /* threads count as such */
 #define ENCODER_LOG_BYTES (1024 * 1024)
-#define ENCODER_MEMORY_BYTES (2LL << 30)
+#define ENCODER_MEMORY_BYTES (512LL << 20) /* and per frame that x264 holds … */
+#define X264_FRAMES 34                     /* lookahead, references, B-frames, and */
+#define X264_FRAMES_PER_THREAD 2
 #define ENCODER_WALL_MS (3600LL * 1000)
 
 static int cores(void)
@@ -55,6 +57,16 @@ static int64_t number(const cJSON *j, const char *key, int64_t otherwise, int64_
     return n > 9e15 ? 9000000000000000 : (int64_t)n;
 }
 
+/* The job's limit is for its scene; x264 holds half as much again as the RGBA of
+ * a frame for each that it looks at (3840×2160: 1.2 GiB with 2 threads, 1.9 GiB
+ * with 12). */
+static int64_t memory_needed(const struct settings *s)
+{
+    int64_t frame_bytes = (int64_t)settings_frame_bytes(s);
+    int64_t frames = X264_FRAMES + X264_FRAMES_PER_THREAD * s->threads;
+    return ENCODER_MEMORY_BYTES + frame_bytes * 8 / 5 * frames;
+}
+
 static void read_limits(struct settings *s, const cJSON *j)
 {
     const cJSON *l = cJSON_GetObjectItemCaseSensitive(j, "limits");
@@ -62,7 +74,9 @@ static void read_limits(struct settings *s, const cJSON *j)
     to->output_bytes = number(l, "output_bytes", 2LL << 30, 1);
     to->frames = number(l, "frames", 1 << 20, 1);
     to->wall_ms = number(l, "wall_ms", ENCODER_WALL_MS, 1);
-    to->memory_bytes = number(l, "memory_bytes", ENCODER_MEMORY_BYTES, 1);
+    to->memory_bytes = number(l, "memory_bytes", 1, 1);
+    if (to->memory_bytes < memory_needed(s))
+        to->memory_bytes = memory_needed(s);
     to->cpu_ms = to->wall_ms * s->threads;
     /* Packets wait in a spool while the file is written from it. */
     to->disk_bytes = to->output_bytes * 2 + (64 << 20);
@@ -113,8 +127,9 @@ int settings_read(struct settings *s, const char *path, struct err *e)
     s->threads = (int)number(j, "threads", 0, 0);
     if (s->threads < 1 || s->threads > THREADS_MAX)
         s->threads = cores();
-    read_limits(s, j);
     rc = read_picture(s, j, e);
+    if (!rc)
+        read_limits(s, j);
     if (!rc)
         rc = read_outputs(s, j, e);
     if (!rc)

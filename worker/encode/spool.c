@@ -43,6 +43,8 @@ int spool_write(struct spool *s, const AVPacket *packet, struct err *e)
 
 int spool_rewind(struct spool *s, struct err *e)
 {
+    if (ferror(s->file)) /* stdio forgets what it could not write */
+        return err_set(e, -EIO, FAULT_HOST, "write \"%s\": it failed before", s->name);
     if (fflush(s->file) || fseeko(s->file, 0, SEEK_SET))
         return fault_errno(e, "write", s->name);
     return 0;

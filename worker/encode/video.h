@@ -3,7 +3,7 @@
  * Settings. Stock Manim writes libx264, CRF 23, preset medium, one encoder a
  * play, untagged and by swscale's default matrix (BT.601). Ours are an x264
  * setting with stock's quality or better at half its CPU, chosen by
- * tests/bench/encode_quality.py (its README has the table).
+ * tests/bench/encode_quality.py (encode_quality.md has the table).
  *
  * Colour. Always BT.709, limited range, and said so in the stream and the
  * file. Untagged video is guessed at: browsers take BT.709 at any size, others
