@@ -3,8 +3,8 @@
  * With a uid of its own: a helper takes that uid and calls kill(-1), which the
  * kernel makes atomic against fork. A hostile process may kill the helper
  * first, so it is done again until a sweep finds nothing (sandbox.md §2).
- * Without one: the reaper's descendants are stopped one by one until a sweep
- * finds no new one, then killed. */
+ * Without one: by the process group, which the seal makes and seccomp lets
+ * nothing leave at that level. */
 #include "box.h"
 
 #include "../base/clock.h"
@@ -21,7 +21,6 @@
 
 #define HELPER_MS 200
 #define SETTLE_MS 20
-#define STOP_ROUNDS 8
 
 static int64_t kill_all(const void *arg)
 {
@@ -39,27 +38,18 @@ static int kill_uid(uid_t uid)
     return rc < 0 ? rc : (int)answer;
 }
 
-static void signal_all(const struct sweep *s, int signo)
+/* Killing a group is as atomic against fork as kill(-1): a child that is born
+ * while it happens is in the group too. One by one, a chain of processes that
+ * each fork and exit would be ahead of the sweep for ever on many cores. */
+static int kill_descendants(const struct sweep *s, pid_t reaper_pid)
 {
+    pid_t ours = getpgrp(), reapers = getpgid(reaper_pid);
     for (int i = 0; i < s->count; i++) {
-        if (!s->all[i].zombie)
-            kill(s->all[i].pid, signo); /* gone meanwhile: as well */
+        const struct sweep_process *p = &s->all[i];
+        bool apart = p->group > 1 && p->group != ours && p->group != reapers;
+        if (!p->zombie)
+            kill(apart ? -p->group : p->pid, SIGKILL); /* gone meanwhile: as well */
     }
-}
-
-/* A parent that is stopped cannot fork on; when a round finds no more than the
- * one before, none is left running. */
-static int kill_descendants(struct sweep *s, pid_t reaper_pid)
-{
-    int before = -1;
-    for (int i = 0; i < STOP_ROUNDS && s->count != before; i++) {
-        before = s->count;
-        signal_all(s, SIGSTOP);
-        int rc = sweep_look(s, 0, reaper_pid);
-        if (rc < 0)
-            return rc;
-    }
-    signal_all(s, SIGKILL);
     return 0;
 }
 

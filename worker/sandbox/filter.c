@@ -162,8 +162,6 @@ static const char *const scene_only[] = {"creat",
                                          "execveat",
                                          "wait4",
                                          "waitid",
-                                         "setpgid",
-                                         "setsid",
                                          "tkill",
                                          "rt_sigqueueinfo",
                                          "timer_create",
@@ -191,6 +189,10 @@ static const char *const scene_only[] = {"creat",
  * look at these, so only a uid of one's own makes them harmless. */
 static const char *const attributes[] = {"chmod",  "fchmodat",  "fchmodat2", "utime",
                                          "utimes", "utimensat", "futimesat", NULL};
+
+/* Without a uid of its own a box is emptied by its process group, which nothing
+ * in it may leave (empty.c). */
+static const char *const process_groups[] = {"setpgid", "setsid", NULL};
 
 /* Never needed, each a known way out, or to harm the host; refused as a kernel
  * does that does not let you, not as one that does not know it. */
@@ -332,6 +334,8 @@ static const struct filter_names groups[] = {
     {FILTER_SCENE, 0, scene_only},
     {FILTER_SCENE_OWN_UID, 0, attributes},
     {FILTER_SCENE_SHARED_UID, EPERM, shared_uid_forbidden},
+    {FILTER_SCENE_OWN_UID, 0, process_groups},
+    {FILTER_SCENE_SHARED_UID, EPERM, process_groups},
     {FILTER_ALL, EPERM, forbidden},
     {FILTER_ENCODER, EPERM, encoder_forbidden},
     {FILTER_ALL, EAFNOSUPPORT, sockets},

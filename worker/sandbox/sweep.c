@@ -47,7 +47,14 @@ int64_t sweep_field_bytes(const char *text, const char *key)
 
 /* Fields of /proc/PID/stat by their number in proc(5), counted behind the name,
  * which is in brackets and may hold anything, brackets too. */
-enum { STAT_STATE = 3, STAT_PPID = 4, STAT_UTIME = 14, STAT_CSTIME = 17, STAT_THREADS = 20 };
+enum {
+    STAT_STATE = 3,
+    STAT_PPID = 4,
+    STAT_GROUP = 5,
+    STAT_UTIME = 14,
+    STAT_CSTIME = 17,
+    STAT_THREADS = 20
+};
 
 static bool read_stat(struct sweep_process *p)
 {
@@ -63,6 +70,8 @@ static bool read_stat(struct sweep_process *p)
         long long value = field == STAT_STATE ? 0 : strtoll(at, NULL, 10);
         if (field == STAT_PPID)
             p->ppid = (pid_t)value;
+        if (field == STAT_GROUP)
+            p->group = (pid_t)value;
         if (field >= STAT_UTIME && field <= STAT_CSTIME)
             p->cpu_ticks += value;
         if (field == STAT_THREADS)

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct sweep_process {
-    pid_t pid, ppid;
+    pid_t pid, ppid, group;
     bool zombie;
     int tasks;
     int64_t cpu_ticks; /* its own and of the children that it reaped */
