@@ -17,6 +17,7 @@
 #include "redis_url.h"
 
 #define DEADLINE_MS 10000
+#define LINGER_MS 200
 #define RETRY_BASE_MS 50
 #define RETRY_CAP_MS 5000
 #define REFUSED_MS 30000
@@ -446,12 +447,15 @@ void *redis_free(struct redis *r)
 {
     if (!r || r->dead)
         return NULL;
+    bool was_up = r->up;
     r->busy++;
     r->dead = true;
     r->up = false;
     r->serial++;
     loop_timer_cancel(r->loop, &r->retry);
     loop_timer_cancel(r->loop, &r->late);
+    if (r->link && was_up && r->sent.head)
+        link_linger(r->link, LINGER_MS);
     if (r->link)
         link_close(r->link);
     answer_none(&r->sent);

@@ -43,7 +43,8 @@ typedef void redis_reply_fn(void *arg, const struct redisReply *reply);
 /* Checks the URL (the sentence never shows a password) and starts connecting
  * at the loop's next step. */
 int redis_new(struct loop *loop, const struct redis_spec *spec, struct redis **ret, struct err *e);
-/* Outstanding commands are answered with NULL. May be called from a callback. */
+/* Outstanding commands are answered with NULL; those already sent have been read
+ * by a server that is well (it is given 200 ms). May be called from a callback. */
 void *redis_free(struct redis *r);
 bool redis_is_up(const struct redis *r);
 /* Why it is down, "" while nothing is known yet. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,18 @@ void link_close(struct link *l)
     drop_socket(l);
     buf_clear(&l->out);
     l->state = LINK_DOWN;
+}
+
+void link_linger(struct link *l, int ms)
+{
+    int64_t until_ms = clock_now_ms() + ms;
+    if (l->state != LINK_OPEN || l->out.bytes || shutdown(l->fd, SHUT_WR) < 0)
+        return;
+    for (int64_t left; (left = until_ms - clock_now_ms()) > 0;) {
+        struct pollfd p = {.fd = l->fd, .events = POLLIN};
+        if (poll(&p, 1, (int)left) > 0 && recv(l->fd, l->data, sizeof(l->data), 0) <= 0)
+            return;
+    }
 }
 
 static void closed(struct link *l, const char *why)

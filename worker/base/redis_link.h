@@ -29,6 +29,10 @@ int link_new(struct loop *loop, const struct redis_url *url, const char *ca_file
 void *link_free(struct link *l);
 void link_open(struct link *l);
 void link_close(struct link *l);
+/* Before a last link_close(): sends an end and waits, blocking, at most `ms` for
+ * the server's. Else it might find our end gone while it answers one command,
+ * and drop those behind it unread. */
+void link_linger(struct link *l, int ms);
 /* Bytes that can be given to link_write() now. */
 size_t link_room(const struct link *l);
 void link_write(struct link *l, const char *data, size_t bytes);
