@@ -3,6 +3,13 @@
 #ifndef MANIMD_QUEUE_WORLD_H
 #define MANIMD_QUEUE_WORLD_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "../redis_fixture.h"
 #include "base/clock.h"
 #include "base/config.h"
@@ -227,6 +234,49 @@ static inline int world_events(struct world *w, const char *event, const char *i
         }
         n += same_event && same_id;
     }
+    freeReplyObject(r);
+    return n;
+}
+
+#define RESULT "{\"state\":\"completed\",\"outputs\":[]}"
+
+static inline void offer(struct world *w, int n)
+{
+    w->queue->ops->offer(w->queue, n);
+}
+
+static inline void finish(struct world *w, struct claim *c, enum outcome o, const char *result)
+{
+    w->queue->ops->finish(w->queue, c, o, result);
+}
+
+static inline struct claim *claim_one(struct world *w, const char *id, const char *more)
+{
+    int before = w->claimed;
+    world_push_id(w, id, more);
+    offer(w, 1);
+    WAIT_FOR(w, w->claimed == before + 1);
+    struct claim *c = w->claims[before % 64];
+    assert_string_equal(c->job.id, id);
+    return c;
+}
+
+/* As if this worker had been connected for long enough to reap. */
+static inline void may_reap(struct world *w)
+{
+    world_inside(w)->up_since_ms = clock_now_ms() - 3600000;
+}
+
+static inline void vanish(struct world *w, const char *id)
+{
+    freeReplyObject(redis_fixture_do(&w->redis, "ZADD " KEY("active") " 1 %s", id));
+}
+
+static inline long long commands_so_far(struct world *w)
+{
+    redisReply *r = redis_fixture_do(&w->redis, "INFO stats");
+    const char *at = strstr(r->str, "total_commands_processed:");
+    long long n = at ? strtoll(at + 25, NULL, 10) : 0;
     freeReplyObject(r);
     return n;
 }
