@@ -38,32 +38,53 @@ struct arguments {
     bool empty;
 };
 
+/* Options that are a number of something in a plan's limits. */
+static int parse_limit(int option, long long number, struct limits *l)
+{
+    const struct {
+        int option;
+        int64_t *limit;
+        int64_t unit;
+    } rows[] = {
+        {'m', &l->memory_bytes, 1 << 20},
+        {'D', &l->disk_bytes, 1 << 20},
+        {'c', &l->cpu_ms, 1000},
+        {'n', &l->processes, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].option == option) {
+            *rows[i].limit = number * rows[i].unit;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_one(int option, struct arguments *a)
+{
+    long long number = optarg ? strtoll(optarg, NULL, 10) : 0;
+    if (option == 'l' && box_level_from_name(optarg) >= 0)
+        a->level = (enum box_level)box_level_from_name(optarg);
+    else if (option == 'p')
+        a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER : BOX_SCENE;
+    else if (option == 'u')
+        a->uid = (uid_t)number;
+    else if (option == 'd')
+        a->dir = optarg;
+    else if (option == 'r' && a->path_count < 16)
+        a->paths[a->path_count++] = optarg;
+    else if (option == 'k')
+        a->empty = true;
+    else
+        return parse_limit(option, number, &a->limits);
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct arguments *a)
 {
     for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:k")) != -1;) {
-        long long number = optarg ? strtoll(optarg, NULL, 10) : 0;
-        if (option == 'l' && box_level_from_name(optarg) >= 0)
-            a->level = (enum box_level)box_level_from_name(optarg);
-        else if (option == 'p')
-            a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER : BOX_SCENE;
-        else if (option == 'u')
-            a->uid = (uid_t)number;
-        else if (option == 'd')
-            a->dir = optarg;
-        else if (option == 'r' && a->path_count < 16)
-            a->paths[a->path_count++] = optarg;
-        else if (option == 'm')
-            a->limits.memory_bytes = number << 20;
-        else if (option == 'n')
-            a->limits.processes = number;
-        else if (option == 'D')
-            a->limits.disk_bytes = number << 20;
-        else if (option == 'c')
-            a->limits.cpu_ms = number * 1000;
-        else if (option == 'k')
-            a->empty = true;
-        else
-            return -EINVAL;
+        int rc = parse_one(option, a);
+        if (rc < 0)
+            return rc;
     }
     return optind < argc || a->empty ? 0 : -EINVAL;
 }

@@ -25,28 +25,40 @@ static void *in_thread(void *arg)
     return NULL;
 }
 
-/* Files and threads: what both need. */
-static int permitted(void *arg)
+static int a_thread(void)
 {
-    (void)arg;
     int ran = 0;
     pthread_t thread;
-    if (pthread_create(&thread, NULL, in_thread, &ran) || pthread_join(thread, NULL) || !ran)
-        return 1;
-    if (mkdir("d", 0700) < 0 && arg)
-        return 2;
+    return pthread_create(&thread, NULL, in_thread, &ran) || pthread_join(thread, NULL) || !ran;
+}
+
+static int a_file(void)
+{
     int fd = open("file", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     struct stat st;
     if (fd < 0 || write(fd, "abc", 3) != 3 || ftruncate(fd, 2) < 0 || fstat(fd, &st) < 0)
         return 3;
     if (st.st_mode & 077)
         return 4; /* umask */
-    if (rename("file", "other") < 0 || unlink("other") < 0)
-        return 5;
-    if (opened("/usr/lib", O_RDONLY) || opened("/dev/urandom", O_RDONLY) ||
-        opened("/dev/null", O_RDWR) || opened("/proc/self/maps", O_RDONLY))
-        return 6;
-    return 0;
+    return rename("file", "other") < 0 || unlink("other") < 0 ? 5 : 0;
+}
+
+static int system_files(void)
+{
+    return opened("/usr/lib", O_RDONLY) || opened("/dev/urandom", O_RDONLY) ||
+           opened("/dev/null", O_RDWR) || opened("/proc/self/maps", O_RDONLY);
+}
+
+/* Files and threads: what both need. */
+static int permitted(void *arg)
+{
+    (void)arg;
+    if (a_thread())
+        return 1;
+    int rc = a_file();
+    if (rc)
+        return rc;
+    return system_files() ? 6 : 0;
 }
 
 static int permitted_scene(void *arg)
