@@ -179,22 +179,24 @@ static void pump(struct redis *r)
     }
 }
 
-static struct command *make_command(int argc, const char *const *argv, const size_t *lengths)
+static struct command *make_command(const struct redis_request *q)
 {
     struct command *c = own_calloc(1, sizeof(*c));
     /* hiredis takes the arguments as not const, and does not write to them. */
-    int n = redisFormatCommandArgv(&c->text, argc, (const char **)(uintptr_t)argv, lengths);
+    int n =
+        redisFormatCommandArgv(&c->text, q->argc, (const char **)(uintptr_t)q->argv, q->lengths);
     if (n < 0)
         abort(); /* out of memory: own.h */
     c->bytes = (size_t)n;
     return c;
 }
 
-void redis_command(struct redis *r, int argc, const char *const *argv, const size_t *lengths,
-                   int64_t deadline_ms, redis_reply_fn *on_reply, void *arg)
+void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
+                   void *arg)
 {
-    struct command *c = make_command(argc, argv, lengths);
-    c->deadline_ms = clock_now_ms() + (deadline_ms ? deadline_ms : DEADLINE_MS);
+    struct command *c = make_command(request);
+    int64_t deadline_ms = request->deadline_ms ? request->deadline_ms : DEADLINE_MS;
+    c->deadline_ms = clock_now_ms() + deadline_ms;
     c->on_reply = on_reply;
     c->arg = arg;
     if (r->dead) { /* given by a callback of redis_free() */
@@ -309,7 +311,7 @@ static void on_greeting(void *arg, const struct redisReply *reply)
 
 static void greet(struct redis *r, int argc, const char *const *argv)
 {
-    struct command *c = make_command(argc, argv, NULL);
+    struct command *c = make_command(&(struct redis_request){.argc = argc, .argv = argv});
     c->deadline_ms = clock_now_ms() + DEADLINE_MS;
     c->on_reply = on_greeting;
     c->arg = r;
@@ -511,19 +513,19 @@ static void on_call(void *arg, const struct redisReply *reply)
     call->reply = reply ? copy_reply(reply) : NULL;
 }
 
-int redis_call(struct redis *r, struct loop *loop, int argc, const char *const *argv,
-               const size_t *lengths, int64_t deadline_ms, struct redisReply **ret, struct err *e)
+int redis_call(struct redis *r, struct loop *loop, const struct redis_request *request,
+               struct redisReply **ret, struct err *e)
 {
     struct call call = {.redis = r};
-    redis_command(r, argc, argv, lengths, deadline_ms, on_call, &call);
+    redis_command(r, request, on_call, &call);
     while (!call.done)
         loop_step(loop, -1);
     if (!call.reply)
         return err_set(e, -ETIMEDOUT, FAULT_PEER, "%s",
                        r->why[0] ? r->why : "redis: no answer in time");
     if (call.reply->type == REDIS_REPLY_ERROR) {
-        int rc = err_set(e, -EIO, FAULT_PEER, "redis \"%s\": %s: %.300s", r->url.shown, argv[0],
-                         call.reply->str);
+        int rc = err_set(e, -EIO, FAULT_PEER, "redis \"%s\": %s: %.300s", r->url.shown,
+                         request->argv[0], call.reply->str);
         freeReplyObject(call.reply);
         return rc;
     }

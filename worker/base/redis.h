@@ -55,13 +55,20 @@ bool redis_is_refused(const struct redis *r);
 /* Drops the connection and makes a new one. */
 void redis_reconnect(struct redis *r, const char *why);
 
-/* `lengths` NULL: all arguments are C strings. `deadline_ms`: from now; 0 = 10 s. */
-void redis_command(struct redis *r, int argc, const char *const *argv, const size_t *lengths,
-                   int64_t deadline_ms, redis_reply_fn *on_reply, void *arg);
+struct redis_request {
+    int argc;
+    const char *const *argv;
+    const size_t *lengths; /* NULL: all arguments are C strings */
+    int64_t deadline_ms;   /* from now; 0 = 10 s */
+};
+
+/* The request is copied. */
+void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
+                   void *arg);
 /* As redis_command(), then runs the loop until the answer is there. For the
  * short-lived commands (submit, status …). `ret` is the caller's
  * (freeReplyObject); an error reply is returned as an error. */
-int redis_call(struct redis *r, struct loop *loop, int argc, const char *const *argv,
-               const size_t *lengths, int64_t deadline_ms, struct redisReply **ret, struct err *e);
+int redis_call(struct redis *r, struct loop *loop, const struct redis_request *request,
+               struct redisReply **ret, struct err *e);
 
 #endif

@@ -212,7 +212,7 @@ static void opened(struct link *l)
 static void note(struct link *l, const char *why)
 {
     if (!l->refused || strstr(why, "certificate"))
-        snprintf(l->why, sizeof(l->why), "%s", why);
+        snprintf(l->why, sizeof(l->why), "%.500s", why);
 }
 
 static void address_failed(struct link *l, const char *why)

@@ -95,7 +95,8 @@ int client_follow(struct client *c, const char *id, bool json, const char *file)
     struct follow f;
     progress_init(&f.progress, json);
     own_json cJSON *status = NULL;
-    int rc = producer_follow(c->producer, id, 0, on_change, &f, &status, &c->err);
+    const struct producer_watcher watcher = {on_change, &f};
+    int rc = producer_follow(c->producer, id, 0, &watcher, &status, &c->err);
     progress_wipe(&f.progress);
     if (rc)
         return client_exit(rc);

@@ -280,29 +280,45 @@ static bool date_exists(const struct tm *want)
            want->tm_hour < 24 && want->tm_min < 60 && want->tm_sec < 60;
 }
 
+/* "YYYY-MM-DDTHH:MM:SS", each pair a number of digits and what follows it. */
+static bool parse_clock(const char **s, struct tm *ret)
+{
+    const struct {
+        int *into, digits;
+        char then;
+    } parts[] = {
+        {&ret->tm_year, 4, '-'}, {&ret->tm_mon, 2, '-'}, {&ret->tm_mday, 2, 'T'},
+        {&ret->tm_hour, 2, ':'}, {&ret->tm_min, 2, ':'}, {&ret->tm_sec, 2, 0},
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (!digits(s, parts[i].digits, parts[i].into) ||
+            (parts[i].then && !skip_char(s, parts[i].then)))
+            return false;
+    ret->tm_year -= 1900;
+    ret->tm_mon -= 1;
+    return date_exists(ret);
+}
+
+/* [.f…], to milliseconds. */
+static bool parse_fraction(const char **s, int64_t *ret_ms)
+{
+    int digit, scale = 100;
+    *ret_ms = 0;
+    if (!skip_char(s, '.'))
+        return true;
+    if (**s < '0' || **s > '9')
+        return false;
+    for (; digits(s, 1, &digit); scale /= 10)
+        *ret_ms += digit * scale;
+    return true;
+}
+
 /* YYYY-MM-DDTHH:MM:SS[.f…]Z, nothing else: a local time would be a guess. */
 static bool parse_iso(const char *s, int64_t *ret_ms)
 {
     struct tm tm = {0};
-    int64_t ms = 0;
-    if (!(digits(&s, 4, &tm.tm_year) && skip_char(&s, '-') && digits(&s, 2, &tm.tm_mon) &&
-          skip_char(&s, '-') && digits(&s, 2, &tm.tm_mday) && skip_char(&s, 'T')))
-        return false;
-    if (!(digits(&s, 2, &tm.tm_hour) && skip_char(&s, ':') && digits(&s, 2, &tm.tm_min) &&
-          skip_char(&s, ':') && digits(&s, 2, &tm.tm_sec)))
-        return false;
-    if (skip_char(&s, '.')) {
-        int digit, scale = 100;
-        if (*s < '0' || *s > '9')
-            return false;
-        for (; digits(&s, 1, &digit); scale /= 10)
-            ms += digit * scale;
-    }
-    if (!skip_char(&s, 'Z') || *s)
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    if (!date_exists(&tm))
+    int64_t ms;
+    if (!parse_clock(&s, &tm) || !parse_fraction(&s, &ms) || !skip_char(&s, 'Z') || *s)
         return false;
     *ret_ms = (int64_t)timegm(&tm) * 1000 + ms;
     return true;

@@ -76,7 +76,8 @@ void producer_new_id(char *ret)
 int producer_ask(struct producer *p, int argc, const char *const *argv, redisReply **ret,
                  struct err *e)
 {
-    return redis_call(p->redis, p->loop, argc, argv, NULL, 0, ret, e);
+    return redis_call(p->redis, p->loop, &(struct redis_request){.argc = argc, .argv = argv}, ret,
+                      e);
 }
 
 int producer_push(struct producer *p, const char *json, size_t bytes, struct err *e)
@@ -87,7 +88,8 @@ int producer_push(struct producer *p, const char *json, size_t bytes, struct err
     if (bytes > JOB_JSON_MAX_BYTES)
         return err_set(e, -EMSGSIZE, FAULT_JOB, "job: has %zu bytes as JSON, at most %d allowed",
                        bytes, JOB_JSON_MAX_BYTES);
-    int rc = redis_call(p->redis, p->loop, 3, argv, lengths, 0, &reply, e);
+    const struct redis_request request = {.argc = 3, .argv = argv, .lengths = lengths};
+    int rc = redis_call(p->redis, p->loop, &request, &reply, e);
     if (rc == 0)
         freeReplyObject(reply);
     return rc;
@@ -223,33 +225,40 @@ static bool changed(const cJSON *before, const cJSON *now)
     return false;
 }
 
+/* One look; 1 when the job has ended, 0 to go on, or a negative errno. */
+static int look(struct producer *p, const char *id, const struct producer_watcher *w, cJSON **last,
+                struct err *e)
+{
+    own_json cJSON *status = NULL;
+    int rc = producer_status(p, id, &status, e);
+    if (rc < 0 && redis_is_refused(p->redis))
+        return rc;
+    if (rc != 0)
+        return 0; /* not there yet, or Redis is away */
+    bool news = !*last || changed(*last, status);
+    if (news && w && w->on_change && !w->on_change(w->arg, status))
+        return -ECANCELED;
+    cJSON_Delete(*last);
+    *last = steal_ptr(&status);
+    return is_terminal(*last);
+}
+
 int producer_follow(struct producer *p, const char *id, int64_t timeout_ms,
-                    bool (*on_change)(void *arg, const cJSON *status), void *arg, cJSON **ret,
-                    struct err *e)
+                    const struct producer_watcher *w, cJSON **ret, struct err *e)
 {
     own_json cJSON *last = NULL;
     int64_t until_ms = clock_now_ms() + timeout_ms;
     int rc = check_id(id, e);
     while (rc == 0) {
-        own_json cJSON *status = NULL;
-        int got = producer_status(p, id, &status, e);
-        if (got < 0 && redis_is_refused(p->redis))
-            return got;
-        if (got == 0 && (!last || changed(last, status))) {
-            cJSON_Delete(last);
-            last = cJSON_Duplicate(status, true);
-            if (on_change && !on_change(arg, status))
-                return -ECANCELED;
-        }
-        if (got == 0 && is_terminal(status)) {
-            *ret = steal_ptr(&status);
-            return 0;
-        }
-        if (timeout_ms && clock_now_ms() >= until_ms)
-            rc =
-                err_set(e, PRODUCER_E_TIMEOUT, FAULT_NONE, "job \"%s\": has not ended in time", id);
-        else
+        rc = look(p, id, w, &last, e);
+        if (rc == 0 && timeout_ms && clock_now_ms() >= until_ms)
+            return err_set(e, PRODUCER_E_TIMEOUT, FAULT_NONE, "job \"%s\": has not ended in time",
+                           id);
+        if (rc == 0)
             wait_ms(p, POLL_MS);
     }
-    return rc;
+    if (rc < 0)
+        return rc;
+    *ret = steal_ptr(&last);
+    return 0;
 }

@@ -67,14 +67,19 @@ int producer_counts(struct producer *p, cJSON **ret, struct err *e);
  * "attempt", "progress"}]}], living workers only. */
 int producer_workers(struct producer *p, cJSON **ret, struct err *e);
 
-/* Polls the job 5 times a second; calls on_change when its state or progress
- * changed (also once for the first one seen; status as producer_status() has
- * it, the callee's only during the call; false stops: -ECANCELED). Returns 0
- * when the job is terminal, with its last status in *ret. A job that is not
- * there yet is waited for (it may still be in the inbox). Redis going away is
- * waited out. `timeout_ms` 0: for ever. `on_change` may be NULL. */
+struct producer_watcher {
+    /* Called when the job's state or progress changed, and for the first status
+     * seen. The status (as producer_status() has it) is lent for the call; false
+     * stops the watching: -ECANCELED. */
+    bool (*on_change)(void *arg, const cJSON *status);
+    void *arg;
+};
+
+/* Polls the job 5 times a second, until it is terminal: 0, with its last status
+ * in *ret. A job that is not there yet is waited for (it may still be in the
+ * inbox); Redis going away is waited out. `timeout_ms` 0: for ever. `watcher`
+ * may be NULL. */
 int producer_follow(struct producer *p, const char *id, int64_t timeout_ms,
-                    bool (*on_change)(void *arg, const cJSON *status), void *arg, cJSON **ret,
-                    struct err *e);
+                    const struct producer_watcher *watcher, cJSON **ret, struct err *e);
 
 #endif

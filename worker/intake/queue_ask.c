@@ -109,11 +109,10 @@ void queue_ask_script(struct queue_redis *q, struct redis *r, const struct scrip
     script_run(r, &q->scripts, &q->keys, call, on_script, new_ask(q, fn, l));
 }
 
-void queue_ask(struct queue_redis *q, struct redis *r, const struct queue_command *command,
+void queue_ask(struct queue_redis *q, struct redis *r, const struct redis_request *request,
                queue_fn *fn, struct lent *l)
 {
-    redis_command(r, command->argc, command->argv, NULL, command->deadline_ms, on_command,
-                  new_ask(q, fn, l));
+    redis_command(r, request, on_command, new_ask(q, fn, l));
 }
 
 static void on_timer(void *arg)

@@ -94,7 +94,8 @@ static void poll_cancels(struct queue_redis *q, struct lent *unused)
     if (n == 0 || q->polling_cancels)
         return; /* begins again with the next claim */
     q->polling_cancels = true;
-    queue_ask(q, q->commands, &(struct queue_command){n + 1, argv, 0}, on_cancels, NULL);
+    queue_ask(q, q->commands, &(struct redis_request){.argc = n + 1, .argv = argv}, on_cancels,
+              NULL);
 }
 
 static void on_cancels(struct queue_redis *q, struct lent *unused, const struct reply *reply)

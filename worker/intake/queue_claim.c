@@ -202,5 +202,5 @@ void queue_look(struct queue_redis *q)
     const char *argv[] = {"ZRANGE", q->keys.ready, "0", last};
     q->looking = true;
     q->look_again = false;
-    queue_ask(q, q->commands, &(struct queue_command){4, argv, 0}, on_ready, NULL);
+    queue_ask(q, q->commands, &(struct redis_request){.argc = 4, .argv = argv}, on_ready, NULL);
 }

@@ -23,7 +23,7 @@ static void on_hello(struct queue_redis *q, struct lent *l, const struct reply *
 
 static void ask(struct queue_redis *q, int argc, const char *const *argv)
 {
-    queue_ask(q, q->commands, &(struct queue_command){argc, argv, 0}, on_hello, NULL);
+    queue_ask(q, q->commands, &(struct redis_request){.argc = argc, .argv = argv}, on_hello, NULL);
 }
 
 static int jobs_json(const struct queue_redis *q, struct buf *ret)

@@ -47,8 +47,10 @@ void queue_peek(struct queue_redis *q)
         block ? "BLMOVE" : "LMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
     q->peeking = true;
     queue_ask(q, q->blocker,
-              &(struct queue_command){block ? 6 : 5, argv, block ? BLOCK_DEADLINE_MS : 0}, on_peek,
-              NULL);
+              &(struct redis_request){.argc = block ? 6 : 5,
+                                      .argv = argv,
+                                      .deadline_ms = block ? BLOCK_DEADLINE_MS : 0},
+              on_peek, NULL);
 }
 
 static void back_off(struct queue_redis *q, const char *what, const char *error)

@@ -82,7 +82,7 @@ static void ask_policy(struct queue_redis *q, struct lent *unused)
 {
     const char *argv[] = {"CONFIG", "GET", "maxmemory-policy"};
     (void)unused;
-    queue_ask(q, q->commands, &(struct queue_command){3, argv, 0}, on_policy, NULL);
+    queue_ask(q, q->commands, &(struct redis_request){.argc = 3, .argv = argv}, on_policy, NULL);
 }
 
 static void on_time_reply(struct queue_redis *q, struct lent *l, const struct reply *reply)
@@ -103,7 +103,8 @@ static void on_commands_state(void *arg, bool up, const char *why)
     queue_enter(q);
     q->up_since_ms = up ? clock_now_ms() : 0;
     if (up) {
-        queue_ask(q, q->commands, &(struct queue_command){1, (const char *[]){"TIME"}, 0},
+        queue_ask(q, q->commands,
+                  &(struct redis_request){.argc = 1, .argv = (const char *[]){"TIME"}},
                   on_time_reply, NULL);
         ask_policy(q, NULL); /* it may be another server, or newly configured */
     } else {

@@ -131,12 +131,7 @@ static inline struct queue_redis *queue_redis_of(struct queue *q)
 /* ---- queue_ask.c ---- */
 void queue_ask_script(struct queue_redis *q, struct redis *r, const struct script_call *call,
                       queue_fn *fn, struct lent *l);
-struct queue_command {
-    int argc;
-    const char *const *argv;
-    int64_t deadline_ms;
-};
-void queue_ask(struct queue_redis *q, struct redis *r, const struct queue_command *command,
+void queue_ask(struct queue_redis *q, struct redis *r, const struct redis_request *request,
                queue_fn *fn, struct lent *l);
 void queue_timer(struct queue_redis *q, struct queue_timer *t, int64_t in_ms, queue_timer_fn *fn,
                  struct lent *l);

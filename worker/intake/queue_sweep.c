@@ -58,6 +58,6 @@ void queue_sweep(struct queue_redis *q, struct queue_sweep *s, const struct repl
     if (s->count == 0)
         return;
     s->asked = true;
-    queue_ask(q, q->commands, &(struct queue_command){s->count + 1, argv, 0},
+    queue_ask(q, q->commands, &(struct redis_request){.argc = s->count + 1, .argv = argv},
               s == &q->sweep_ready ? on_ready_hits : on_delayed_hits, NULL);
 }

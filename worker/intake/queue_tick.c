@@ -73,7 +73,8 @@ static void look_at_delayed(struct queue_redis *q, struct lent *unused)
     const char *argv[] = {"ZRANGE", q->keys.delayed, "0", BATCH, "WITHSCORES"};
     (void)unused;
     if (queue_usable(q))
-        queue_ask(q, q->commands, &(struct queue_command){5, argv, 0}, on_delayed, NULL);
+        queue_ask(q, q->commands, &(struct redis_request){.argc = 5, .argv = argv}, on_delayed,
+                  NULL);
 }
 
 /* Claims see cancels; while all slots are busy there are none. */
@@ -87,7 +88,8 @@ static void look_at_waiting(struct queue_redis *q)
 {
     const char *argv[] = {"ZRANGE", q->keys.ready, "0", BATCH};
     if (q->free_slots <= 0)
-        queue_ask(q, q->commands, &(struct queue_command){4, argv, 0}, on_waiting, NULL);
+        queue_ask(q, q->commands, &(struct redis_request){.argc = 4, .argv = argv}, on_waiting,
+                  NULL);
 }
 
 /* ---- whose worker vanished ---- */
@@ -127,7 +129,8 @@ static void look_at_active(struct queue_redis *q)
 {
     const char *argv[] = {"ZRANGE", q->keys.active, "0", BATCH, "WITHSCORES"};
     if (clock_now_ms() - q->up_since_ms >= q->config->lease_ms + TICK_MS)
-        queue_ask(q, q->commands, &(struct queue_command){5, argv, 0}, on_active, NULL);
+        queue_ask(q, q->commands, &(struct redis_request){.argc = 5, .argv = argv}, on_active,
+                  NULL);
 }
 
 /* ---- nothing left? ---- */

@@ -162,7 +162,9 @@ static void send_pending(struct pending *p)
     argv[1] = p->whole ? p->scripts->text[p->script] : p->scripts->sha1[p->script];
     for (int i = 2; i < p->argc; i++)
         argv[i] = p->argv[i];
-    redis_command(p->redis, p->argc, argv, NULL, p->deadline_ms, on_script_reply, p);
+    const struct redis_request request = {
+        .argc = p->argc, .argv = argv, .deadline_ms = p->deadline_ms};
+    redis_command(p->redis, &request, on_script_reply, p);
 }
 
 static void add(struct pending *p, const char *text)

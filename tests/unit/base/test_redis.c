@@ -198,7 +198,8 @@ static void expect_pong(struct loop *loop, struct redis *r)
 {
     redisReply *reply = NULL;
     struct err e = ERR_INIT;
-    if (redis_call(r, loop, 1, (const char *[]){"PING"}, NULL, 5000, &reply, &e))
+    if (redis_call(r, loop, &(struct redis_request){1, (const char *[]){"PING"}, NULL, 5000},
+                   &reply, &e))
         fail_msg("%s", e.text);
     assert_string_equal(reply->str, "PONG");
     freeReplyObject(reply);
@@ -225,7 +226,8 @@ static void unix_and_tcp(void **state)
         r = open_redis(loop, (struct redis_spec){.url = url}, &s);
         expect_pong(loop, r);
         snprintf(list, sizeof(list), "l%d", i);
-        redis_command(r, 3, (const char *[]){"LPUSH", list, "x"}, NULL, 0, on_reply, &s);
+        redis_command(r, &(struct redis_request){3, (const char *[]){"LPUSH", list, "x"}, NULL, 0},
+                      on_reply, &s);
         until(loop, &s.replies, i + 1);
         redis_free(r);
     }
@@ -295,13 +297,15 @@ static void oversize(void **state)
     struct seen s = {0};
     struct redis *r = open_redis(loop, (struct redis_spec){.url = f.url}, &s);
     freeReplyObject(redis_fixture_do(&f, "SETRANGE big 536870911 x"));
-    redis_command(r, 2, (const char *[]){"GET", "big"}, NULL, 0, on_reply, &s);
+    redis_command(r, &(struct redis_request){2, (const char *[]){"GET", "big"}, NULL, 0}, on_reply,
+                  &s);
     until(loop, &s.replies, 1);
     assert_int_equal(s.nones, 1);
     assert_int_equal(s.oversize, 536870912);
     expect_pong(loop, r);
     freeReplyObject(redis_fixture_do(&f, "SETRANGE fits 1048575 x"));
-    redis_command(r, 2, (const char *[]){"GET", "fits"}, NULL, 0, on_reply, &s);
+    redis_command(r, &(struct redis_request){2, (const char *[]){"GET", "fits"}, NULL, 0}, on_reply,
+                  &s);
     until(loop, &s.replies, 2);
     assert_int_equal(s.nones, 1);
     redis_free(r);
@@ -320,7 +324,9 @@ static void reconnects(void **state)
     struct seen s = {0};
     struct redis *r = open_redis(loop, (struct redis_spec){.url = f.url}, &s);
     expect_pong(loop, r);
-    redis_command(r, 3, (const char *[]){"BLPOP", "nothing", "0"}, NULL, 60000, on_reply, &s);
+    redis_command(
+        r, &(struct redis_request){3, (const char *[]){"BLPOP", "nothing", "0"}, NULL, 60000},
+        on_reply, &s);
     while (true) { /* until the server has it */
         redisReply *reply = redis_fixture_do(&f, "INFO clients");
         bool blocked = strstr(reply->str, "blocked_clients:1") != NULL;
@@ -333,7 +339,8 @@ static void reconnects(void **state)
     until(loop, &s.downs, 1);
     until(loop, &s.replies, 1);
     assert_int_equal(s.nones, 1);
-    redis_command(r, 1, (const char *[]){"PING"}, NULL, 15000, on_reply, &s);
+    redis_command(r, &(struct redis_request){1, (const char *[]){"PING"}, NULL, 15000}, on_reply,
+                  &s);
     redis_fixture_again(&f);
     until(loop, &s.replies, 2);
     assert_string_equal(s.text, "PONG");
@@ -355,7 +362,7 @@ static void deadline(void **state)
     expect_pong(loop, r);
     kill(f.pid, SIGSTOP);
     int64_t from_ms = clock_now_ms();
-    redis_command(r, 1, (const char *[]){"PING"}, NULL, 300, on_reply, &s);
+    redis_command(r, &(struct redis_request){1, (const char *[]){"PING"}, NULL, 300}, on_reply, &s);
     until(loop, &s.replies, 1);
     assert_int_equal(s.nones, 1);
     assert_in_range(clock_now_ms() - from_ms, 290, 2000);
@@ -395,7 +402,8 @@ static void free_in_callback(void **state)
     struct suicide x = {.redis = open_redis(loop, (struct redis_spec){.url = f.url}, &s)};
     struct redis *r = x.redis;
     for (int i = 0; i < 3; i++)
-        redis_command(r, 1, (const char *[]){"PING"}, NULL, 0, free_inside, &x);
+        redis_command(r, &(struct redis_request){1, (const char *[]){"PING"}, NULL, 0}, free_inside,
+                      &x);
     until(loop, &x.calls, 3);
     loop_free(loop);
     redis_fixture_stop(&f);
@@ -413,7 +421,8 @@ static void flood(void **state)
     struct redis *r = open_redis(loop, (struct redis_spec){.url = f.url}, &s);
     for (int i = 1; i <= 20000; i++) {
         snprintf(n, sizeof(n), "%d", i);
-        redis_command(r, 2, (const char *[]){"ECHO", n}, NULL, 0, on_reply, &s);
+        redis_command(r, &(struct redis_request){2, (const char *[]){"ECHO", n}, NULL, 0}, on_reply,
+                      &s);
     }
     until(loop, &s.replies, 20000);
     assert_int_equal(s.nones, 0);
@@ -472,7 +481,8 @@ static void tls(void **state)
     struct redis *r = open_redis(loop, (struct redis_spec){.url = url, .ca_file = "cert.pem"}, &s);
     expect_pong(loop, r);
     freeReplyObject(redis_fixture_do(&f, "SETRANGE fits 1000000 x"));
-    redis_command(r, 2, (const char *[]){"GET", "fits"}, NULL, 0, on_reply, &s);
+    redis_command(r, &(struct redis_request){2, (const char *[]){"GET", "fits"}, NULL, 0}, on_reply,
+                  &s);
     until(loop, &s.replies, 1);
     assert_int_equal(s.nones, 0);
     redis_free(r);

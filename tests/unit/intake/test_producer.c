@@ -54,9 +54,9 @@ static void push_and_follow(void **state)
     assert_string_equal(json_str(worker, "name"), "w1");
     const cJSON *job = cJSON_GetArrayItem(cJSON_GetObjectItem(worker, "jobs"), 0);
     assert_string_equal(json_str(job, "id"), id);
-    assert_int_equal(producer_follow(p, id, 300, NULL, NULL, &last, &e), PRODUCER_E_TIMEOUT);
+    assert_int_equal(producer_follow(p, id, 300, NULL, &last, &e), PRODUCER_E_TIMEOUT);
     finish(&w, w.claims[0], OUTCOME_completed, "{\"outputs\":[1]}");
-    assert_int_equal(producer_follow(p, id, 5000, NULL, NULL, &last, &e), 0);
+    assert_int_equal(producer_follow(p, id, 5000, NULL, &last, &e), 0);
     assert_string_equal(json_str(last, "state"), "completed");
     assert_true(cJSON_IsObject(cJSON_GetObjectItem(last, "result")));
     assert_int_equal(producer_requeue(p, id, &e), PRODUCER_E_STATE);
