@@ -69,6 +69,8 @@ bench: all ## the figures, as ratios in one run; plots in build/bench
 bench-check: all ## the benchmarks' bounded part
 	@$(PYTHON) tests/bench/bench.py --check
 
+include tests/chaos/chaos.mk
+
 # ── style ─────────────────────────────────────────────────────────────────
 
 .PHONY: format
