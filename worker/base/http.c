@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "guard.h"
 #include "http.h"
 #include "own.h"
 
@@ -22,6 +23,8 @@ struct transfer {
     int64_t seen_bytes;  /* moved_bytes when it last changed … */
     int64_t seen_ms;     /* … and when that was */
     int body_rc;         /* why the body could not be read */
+    const char *refused; /* what an address was that the guard refused */
+    int opened;          /* sockets that it allowed */
     bool running;
     char error[CURL_ERROR_SIZE];
 };
@@ -148,6 +151,30 @@ static void set_rules(CURL *c, const struct http_request *r)
         curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
 }
 
+/* The moment at which the guard decides: this address is connected to next. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct transfer *t = arg;
+    (void)purpose;
+    const char *what = guard_check_address(t->call->request.guard, &a->addr);
+    if (what) {
+        t->refused = what;
+        return CURL_SOCKET_BAD; /* curl goes on to the name's next address */
+    }
+    t->opened++;
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+static void set_guard(CURL *c, struct transfer *t)
+{
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L); /* a kept one was not looked at */
+    curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+    if (!t->call->request.guard->allow_http)
+        curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
+}
+
 static void set_callbacks(CURL *c, struct transfer *t)
 {
     curl_easy_setopt(c, CURLOPT_PRIVATE, t);
@@ -190,11 +217,18 @@ static int start(struct http *h, struct transfer *t, struct http_call *call)
         return err_set(&call->err, -EINVAL, FAULT_HOST,
                        "URL \"%s\": must begin with http:// or https://", origin);
     }
+    if (call->request.guard) {
+        int rc = guard_check_url(url, call->request.guard->allow_http, &call->err);
+        if (rc < 0)
+            return err_wrap(&call->err, rc, "refused: the URL");
+    }
     for (const char *const *line = call->request.headers; line && *line; line++)
         t->headers = curl_slist_append(t->headers, *line);
     set_rules(easy, &call->request);
     set_method(easy, &call->request);
     set_callbacks(easy, t);
+    if (call->request.guard)
+        set_guard(easy, t);
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
     curl_multi_add_handle(h->multi, easy);
@@ -241,6 +275,9 @@ static int explain(const struct transfer *t, CURLcode code)
     if (t->body_rc != 0)
         return err_errno(e, t->body_rc == -ENODATA ? -EIO : t->body_rc, FAULT_HOST,
                          "read the body for \"%s\"", origin);
+    if (t->refused && !t->opened)
+        return err_set(e, -EPERM, FAULT_JOB, "\"%s\": refused: its address is not public but %s",
+                       origin, t->refused);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return explain_timeout(t, origin, e);
     if (code == CURLE_COULDNT_CONNECT) {
@@ -315,29 +352,43 @@ static void reap(struct http *h)
     }
 }
 
+int http_begin(struct http *h, struct http_call *call)
+{
+    struct transfer *t = h->transfers;
+    while (t < h->transfers + HTTP_PARALLEL_MAX && t->running)
+        t++;
+    if (t == h->transfers + HTTP_PARALLEL_MAX)
+        return -EBUSY;
+    call->rc = start(h, t, call);
+    t->running = call->rc == 0;
+    if (call->rc == 0)
+        call->rc = HTTP_RUNNING;
+    return 0;
+}
+
+bool http_turn(struct http *h, int wait_ms)
+{
+    int running = 0;
+    curl_multi_perform(h->multi, &running);
+    reap(h);
+    bool any = false;
+    for (size_t i = 0; i < HTTP_PARALLEL_MAX; i++) {
+        if (h->transfers[i].running)
+            watch(h, &h->transfers[i]);
+        any |= h->transfers[i].running;
+    }
+    if (any)
+        curl_multi_poll(h->multi, NULL, 0, wait_ms, NULL);
+    return any;
+}
+
 void http_do_all(struct http *h, struct http_call *calls, size_t count)
 {
-    if (count > HTTP_PARALLEL_MAX)
-        abort();
-    for (size_t i = 0; i < count; i++) {
-        calls[i].rc = start(h, &h->transfers[i], &calls[i]);
-        if (calls[i].rc != 0)
-            h->transfers[i].running = false;
-    }
-    for (;;) {
-        int running = 0;
-        curl_multi_perform(h->multi, &running);
-        reap(h);
-        bool any = false;
-        for (size_t i = 0; i < count; i++) {
-            if (h->transfers[i].running)
-                watch(h, &h->transfers[i]);
-            any |= h->transfers[i].running;
-        }
-        if (!any)
-            return;
-        curl_multi_poll(h->multi, NULL, 0, POLL_MS, NULL);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (http_begin(h, &calls[i]) < 0)
+            abort(); /* more than HTTP_PARALLEL_MAX */
+    while (http_turn(h, POLL_MS))
+        continue;
 }
 
 int http_do(struct http *h, const struct http_request *request, struct http_answer *ret,

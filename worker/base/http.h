@@ -15,6 +15,7 @@
 #include "err.h"
 
 struct buf;
+struct guard;
 
 struct http_request {
     const char *method;
@@ -23,8 +24,9 @@ struct http_request {
     int body_fd;                /* -1: none, or `body` */
     const void *body;           /* used when body_fd is -1 */
     int64_t body_bytes;
-    int64_t body_offset;                    /* into body_fd */
-    const char *ca_file;                    /* NULL: the system's */
+    int64_t body_offset;       /* into body_fd */
+    const char *ca_file;       /* NULL: the system's */
+    const struct guard *guard; /* NULL, or what keeps a stranger's URL to public addresses */
     int64_t connect_ms, total_ms, stall_ms; /* 0: no limit; stall: no byte for this long */
     /* NULL, or called now and then; true stops the request (-ECANCELED). */
     bool (*should_stop)(void *arg, int64_t sent_bytes);
@@ -44,6 +46,7 @@ void *http_free(struct http *h);
 
 /* 0 when an answer came, whatever its status. Otherwise
  *   -EINVAL        the URL is none, or not http(s)
+ *   -EPERM         its guard refused the URL, or every address it led to
  *   -EHOSTUNREACH  its name does not resolve
  *   -ECONNREFUSED  no connection
  *   -EKEYREJECTED  TLS: the certificate is not trusted, or the CA file is bad
@@ -64,6 +67,15 @@ struct http_call {
     struct err err;
 };
 void http_do_all(struct http *h, struct http_call *calls, size_t count);
+
+/* The same for who has other things to do meanwhile. -EBUSY: HTTP_PARALLEL_MAX
+ * are running. Otherwise 0, and call->rc is HTTP_RUNNING until a later
+ * http_turn() has ended it (at once what fails at once); `call` and all it
+ * points to must stay where they are until then. */
+#define HTTP_RUNNING 1
+int http_begin(struct http *h, struct http_call *call);
+/* Moves what is running, then waits for at most `wait_ms`. False: nothing runs. */
+bool http_turn(struct http *h, int wait_ms);
 
 /* The value of the header `name` among raw lines, without blanks around it;
  * false when there is none or it does not fit. Of several, the last. */
