@@ -66,7 +66,7 @@ def test_watch_as_json(redis: Redis, queue: Queue, worker: Worker) -> None:
 
 def test_watch_on_a_terminal_is_one_line(redis: Redis, queue: Queue, worker: Worker) -> None:
     """Percent, frames per second and time left, rewritten in place."""
-    job_id = queue.push(GOOD.replace("self.wait(0.3)", "self.wait(60, frozen_frame=False)"))
+    job_id = queue.push(SLOW.replace("while True:", "for _ in range(30):"))
     parent, child = pty.openpty()
     env = environment(MANIMD_REDIS_URL=redis.url, TERM="xterm", COLUMNS="80")
     process = subprocess.Popen([str(MANIMD), "watch", job_id], stdin=child, stdout=child, stderr=child, env=env)

@@ -130,13 +130,14 @@ def small_disk(directory: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
-def test_a_full_disk(queue: Queue, start_worker: WorkerMaker, small_disk: Path) -> None:
+def test_a_full_disk(small_disk: Path, queue: Queue, start_worker: WorkerMaker) -> None:
     """Ours, not the scene's: tried again, then dead with a sentence; well when there is room."""
     work = small_disk / "work"
     work.mkdir(mode=0o711)
     filler = small_disk / "filler"
     worker = start_worker(work_dir=work, attempts=2).ready()
     assert queue.run()["outcome"] == "completed"
+    house.until("its directory is gone", lambda: not list(work.iterdir()))
     with filler.open("wb") as out, pytest.raises(OSError, match="No space"):
         while True:
             out.write(b"x" * 65536)

@@ -101,13 +101,23 @@ def test_an_evicting_redis_is_refused(redis: Redis, start_worker: WorkerMaker) -
 
 
 def test_a_wrong_password_is_named_and_never_shown(redis: Redis, start_worker: WorkerMaker) -> None:
-    """Told apart from Redis being away."""
+    """Told apart from Redis being away: the start is refused."""
     with redis.connect() as db:
         db("CONFIG", "SET", "requirepass", "open-sesame")
     worker = start_worker(env={"MANIMD_REDIS_PASSWORD": "hunter2-wrong"})
-    worker.log.wait("WRONGPASS|password|NOAUTH")
-    assert "hunter2" not in worker.log.text()
-    worker.stop(20)
+    worker.log.wait("WRONGPASS")
+    assert house.wait_exit(worker.process) == 2
+    assert "hunter2" not in worker.log.join()
+    worker.assert_nothing_left()
     with house.Resp(redis.socket) as db:
         db("AUTH", "open-sesame")
         db("CONFIG", "SET", "requirepass", "")
+
+
+def test_stopping_while_it_starts(redis: Redis, start_worker: WorkerMaker) -> None:
+    """SIGTERM before the first answer of Redis leaves nothing behind either."""
+    redis.stop()
+    worker = start_worker()
+    worker.log.wait("(?i)away")
+    assert worker.stop(20) == 0
+    redis.start()

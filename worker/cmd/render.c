@@ -42,7 +42,8 @@ static void on_signal(void *arg, int signo)
 {
     struct render *r = arg;
     (void)signo;
-    worker_drain(r->worker, 0);
+    if (r->worker)
+        worker_drain(r->worker, 0);
 }
 
 static void on_progress(void *arg, const char *json)
@@ -158,6 +159,16 @@ static int tell(struct render *r)
 
 /* ---- the whole ---- */
 
+static sigset_t stop_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
 static int run_worker(struct render *r, struct err *e)
 {
     own_free char *script = realpath(r->job.file, NULL);
@@ -175,17 +186,13 @@ static int run_worker(struct render *r, struct err *e)
         .on_result = on_result,
         .arg = r,
     };
-    int rc = worker_new(&spec, &r->worker, e);
+    const sigset_t signals = stop_signals();
+    int rc = loop_signals(loop, &signals, on_signal, r);
+    if (!rc)
+        rc = worker_new(&spec, &r->worker, e);
     if (!rc) {
-        sigset_t signals;
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
-        sigaddset(&signals, SIGHUP);
-        rc = loop_signals(loop, &signals, on_signal, r);
         progress_show(&r->progress, "starting", NULL);
-        if (!rc)
-            rc = worker_run(r->worker);
+        rc = worker_run(r->worker);
         progress_wipe(&r->progress);
         worker_free(r->worker);
     }
@@ -200,6 +207,9 @@ static int run(struct render *r, struct err *e)
         deliver_check(r->frame_log, e))
         return EXIT_USAGE;
     int exit = EXIT_HOST;
+    /* From here on there is something to put away: the loop hears them. */
+    const sigset_t signals = stop_signals();
+    sigprocmask(SIG_BLOCK, &signals, NULL);
     if (!make_private_dir(r, e) && !put_job(r, json, e) && !run_worker(r, e) &&
         (!r->result || !deliver(r, e)))
         exit = tell(r);

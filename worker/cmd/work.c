@@ -24,6 +24,10 @@ static void on_signal(void *arg, int signo)
     struct work *work = arg;
     if (signo == SIGHUP)
         return; /* a terminal that goes must not take the jobs along */
+    if (!work->worker) {
+        work->asked++; /* while it starts: run() sees to it */
+        return;
+    }
     if (work->asked++ == 0) {
         log_at(LOG_INFO, "draining: running jobs may go on for %lld s; again to release them now",
                (long long)work->config->drain_timeout_s);
@@ -53,6 +57,17 @@ static int check_store(const struct config *c, struct err *e)
     return 0;
 }
 
+static int watch_signals(struct loop *loop, struct work *work, struct err *e)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    int rc = loop_signals(loop, &signals, on_signal, work);
+    return rc ? err_errno(e, rc, FAULT_HOST, "watch for signals") : 0;
+}
+
 static int run(struct config *c, bool until_empty, struct err *e)
 {
     struct loop *loop = loop_new();
@@ -64,17 +79,15 @@ static int run(struct config *c, bool until_empty, struct err *e)
         .zygote_jobs = (int)c->zygote_jobs,
         .until_empty = until_empty,
     };
-    int exit = EXIT_USAGE;
-    int rc = worker_new(&spec, &work.worker, e);
+    /* Before anything is made that would have to be put away. */
+    int rc = watch_signals(loop, &work, e);
+    int exit = rc ? EXIT_HOST : EXIT_USAGE;
+    if (!rc)
+        rc = worker_new(&spec, &work.worker, e);
     if (!rc) {
-        sigset_t signals;
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
-        sigaddset(&signals, SIGHUP);
-        rc = loop_signals(loop, &signals, on_signal, &work);
-        if (!rc)
-            rc = worker_run(work.worker);
+        if (work.asked)
+            worker_drain(work.worker, 0);
+        rc = worker_run(work.worker);
         exit = rc ? EXIT_HOST : EXIT_DONE;
         if (rc && !e->text[0])
             err_set(e, rc, FAULT_HOST, "stopped without having given all jobs back");
