@@ -103,6 +103,33 @@ struct job {
     char *json; /* the whole job as JSON with its id: what job.json holds */
 };
 
+/* A webhook that is due: lent by the outbox (intake/), delivered by the courier
+ * (events/). Texts belong to who lends it. */
+struct hook {
+    char id[JOB_ID_MAX + 1];
+    char message[64]; /* its own id: the same at every try */
+    const char *url;
+    const char *state;  /* the one that the job has reached */
+    const char *result; /* JSON text */
+    int64_t finished_unix_ms;
+    int tries; /* this one included */
+};
+
+enum hook_end {
+    HOOK_DELIVERED,
+    HOOK_RETRYING,
+    HOOK_GIVEN_UP,
+    HOOK_DEFERRED, /* not tried: its receiver is to be spared for a while */
+};
+
+/* How a try ended. */
+struct hook_verdict {
+    enum hook_end end;
+    long status;      /* HTTP; 0: there was no answer */
+    int64_t delay_ms; /* before the next try */
+    char why[300];    /* "" when delivered; never the receiver's own words */
+};
+
 const char *outcome_name(enum outcome o);
 const char *outcome_help(enum outcome o);
 enum job_state outcome_state(enum outcome o);

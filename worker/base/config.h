@@ -28,6 +28,7 @@ enum option_for {
     FOR_STORE = 4,
     FOR_FETCH = 8,
     FOR_CLIENT = 16, /* submit, watch, cancel, status */
+    FOR_COURIER = 32,
 };
 
 struct config {
