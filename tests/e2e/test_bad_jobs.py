@@ -38,7 +38,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "neither code nor source": ({"scene": "Good"}, "code.*source"),
     "both": ({"code": GOOD, "source": "https://example.com/a.py"}, "code.*source"),
     "too wide": ({"code": GOOD, "width": 100000}, 'field "width"'),
-    "later field": ({"code": GOOD, "webhook": "https://example.com/hook"}, "not supported yet"),
+    "later field": ({"code": GOOD, "put_url": "https://example.com/x"}, "not supported yet"),
+    "webhook without TLS": ({"code": GOOD, "webhook": "http://example.com/hook"}, 'field "webhook".*https://'),
     "no kind": ({"code": GOOD, "outputs": ["avi"]}, 'field "outputs".*avi'),
     "beyond the maximum": ({"code": GOOD, "timeout_s": 10**6}, 'field "timeout_s"'),
 }

@@ -9,6 +9,7 @@
 #include <uuid/uuid.h>
 
 #include "../base/err.h"
+#include "../base/guard.h"
 #include "../base/json.h"
 #include "../base/limits.h"
 #include "../base/own.h"
@@ -313,6 +314,17 @@ int job_parse(const char *json, size_t bytes, const struct config *config, const
 {
     struct parse p = {.config = config, .job = ret, .e = e};
     return parse_any(json, bytes, &p, new_id);
+}
+
+char *job_webhook_of(const char *json, size_t bytes, const struct config *config)
+{
+    own_json cJSON *root = NULL;
+    if (parse_root(json, bytes, JOB_JSON_MAX_BYTES, &root, NULL) < 0)
+        return NULL;
+    const cJSON *url = cJSON_GetObjectItemCaseSensitive(root, "webhook");
+    if (!cJSON_IsString(url) || guard_check_url(url->valuestring, config->allow_http, NULL) < 0)
+        return NULL;
+    return own_strdup(url->valuestring);
 }
 
 int job_load(const char *json, size_t bytes, const struct config *config, struct job *ret,

@@ -27,6 +27,9 @@ int job_parse(const char *json, size_t bytes, const struct config *config, const
  * those it does not name are `config`'s defaults. */
 int job_load(const char *json, size_t bytes, const struct config *config, struct job *ret,
              struct err *e);
+/* The webhook that a refused text names, if it is good: its owner is told there
+ * too. NULL, or the caller's to free. */
+char *job_webhook_of(const char *json, size_t bytes, const struct config *config);
 void job_free(struct job *job); /* takes {0} and half-built jobs */
 bool job_valid_id(const char *id);
 /* A new UUID as text; `ret` holds JOB_ID_MAX + 1. */

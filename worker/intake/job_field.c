@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../base/err.h"
+#include "../base/guard.h"
 #include "../base/json.h"
 #include "../base/own.h"
 #include "job.h"
@@ -355,6 +356,18 @@ static int parse_notify(struct parse *p, const struct field *f, const cJSON *v)
     return 0;
 }
 
+/* What it says only; where it leads to is the courier's to find out. */
+static int parse_webhook(struct parse *p, const struct field *f, const cJSON *v)
+{
+    const char *url;
+    int rc = want_string(p, f, v, &url);
+    if (rc == 0 && !p->trusted && guard_check_url(url, p->config->allow_http, p->e) < 0)
+        rc = err_wrap(p->e, -EINVAL, "field \"%s\"", f->name);
+    if (rc == 0)
+        keep(p, f, url);
+    return rc;
+}
+
 static int parse_metadata(struct parse *p, const struct field *f, const cJSON *v)
 {
     own_free char *text = json_print(v);
@@ -470,7 +483,11 @@ const struct field job_fields[] = {
     {.name = "deadline_at", .parse = parse_time, INTO(deadline_ms)},
     {.name = "owner", .parse = parse_owner, .high = 64, INTO(owner)},
     {.name = "cache"},
-    {.name = "webhook"},
+    {.name = "webhook",
+     .parse = parse_webhook,
+     .low = 1,
+     .high = GUARD_URL_MAX_BYTES,
+     INTO(webhook)},
     {.name = "notify", .parse = parse_notify},
     {.name = "metadata", .parse = parse_metadata, INTO(metadata)},
     {.name = "put_url"},

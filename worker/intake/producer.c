@@ -180,6 +180,23 @@ int producer_requeue(struct producer *p, const char *id, struct err *e)
                    "job \"%s\": is %s, only dead and failed jobs are tried again", id, a.state);
 }
 
+int producer_hook_again(struct producer *p, const char *id, struct err *e)
+{
+    struct script_answer a;
+    int rc = check_id(id, e);
+    if (rc == 0)
+        rc = run_script(p, SCRIPT_hook_again, id, &a, e);
+    if (rc < 0 || strcmp(a.verdict, "due") == 0)
+        return rc;
+    if (strcmp(a.verdict, "unknown") == 0)
+        return unknown(id, e);
+    if (strcmp(a.verdict, "none") == 0)
+        return err_set(e, PRODUCER_E_STATE, FAULT_JOB, "job \"%s\": names no webhook", id);
+    return err_set(e, PRODUCER_E_STATE, FAULT_JOB,
+                   "job \"%s\": has not ended, it is %s: its webhook comes when it has", id,
+                   a.state);
+}
+
 int producer_counts(struct producer *p, cJSON **ret, struct err *e)
 {
     static const char *const names[] = {"inbox", "queued", "delayed", "active",

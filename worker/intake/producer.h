@@ -47,10 +47,16 @@ int producer_cancel(struct producer *p, const char *id, enum job_state *ret_stat
 /* dead or failed -> queued, with its counters and its expiry cleared. */
 int producer_requeue(struct producer *p, const char *id, struct err *e);
 
+/* The webhook of a job that has ended is due again, from the first try on.
+ * PRODUCER_E_STATE: it has not ended, or named none. */
+int producer_hook_again(struct producer *p, const char *id, struct err *e);
+
 /* The job's hash as an object: {"id", "state", "attempt", "crashes",
  * "priority", "worker", "enqueued_at_ms", "started_at_ms", "beat_at_ms",
  * "due_at_ms", "finished_at_ms", "outcome", "progress": {…}|null, "result": {…}|null,
- * "error": text|null}; what is unknown is null. The payload is left out. */
+ * "error": text|null, "webhook": "waiting"|"delivered"|"retrying"|"given up"|null,
+ * "webhook_status", "webhook_tries", "webhook_error"}; what is unknown is null. The
+ * payload is left out. */
 int producer_status(struct producer *p, const char *id, cJSON **ret, struct err *e);
 
 /* Newest first, at most `limit`, as an array of producer_status() objects.

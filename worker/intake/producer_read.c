@@ -23,13 +23,24 @@ static const struct {
     const char *field, *name;
     enum kind kind;
 } job_fields_read[] = {
-    {"state", "state", TEXT},          {"outcome", "outcome", TEXT},
-    {"attempt", "attempt", NUMBER},    {"crashes", "crashes", NUMBER},
-    {"prio", "priority", NUMBER},      {"worker", "worker", TEXT},
-    {"enq", "enqueued_at_ms", NUMBER}, {"start", "started_at_ms", NUMBER},
-    {"beat", "beat_at_ms", NUMBER},    {"due", "due_at_ms", NUMBER},
-    {"fin", "finished_at_ms", NUMBER}, {"progress", "progress", OBJECT},
-    {"result", "result", OBJECT},      {"error", "error", MESSAGE},
+    {"state", "state", TEXT},
+    {"outcome", "outcome", TEXT},
+    {"attempt", "attempt", NUMBER},
+    {"crashes", "crashes", NUMBER},
+    {"prio", "priority", NUMBER},
+    {"worker", "worker", TEXT},
+    {"enq", "enqueued_at_ms", NUMBER},
+    {"start", "started_at_ms", NUMBER},
+    {"beat", "beat_at_ms", NUMBER},
+    {"due", "due_at_ms", NUMBER},
+    {"fin", "finished_at_ms", NUMBER},
+    {"progress", "progress", OBJECT},
+    {"result", "result", OBJECT},
+    {"error", "error", MESSAGE},
+    {"hook", "webhook", TEXT},
+    {"hookcode", "webhook_status", NUMBER},
+    {"hooktries", "webhook_tries", NUMBER},
+    {"hookwhy", "webhook_error", TEXT},
 };
 #define JOB_FIELDS (sizeof(job_fields_read) / sizeof(job_fields_read[0]))
 

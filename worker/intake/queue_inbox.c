@@ -124,6 +124,8 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
     own_free char *entry = rejected_entry(q, a->text, job->id, a->reason);
     own_free char *result = queue_plain_result(job->id, OUTCOME_source_rejected, a->reason);
     bool is_job = strcmp(a->what, "job") == 0;
+    own_free char *refused_webhook =
+        is_job ? NULL : job_webhook_of(a->text->str, a->text->len, q->config);
     sha1_hex(a->text->str, a->text->len, sha1);
     if (is_job)
         job_digest(job, digest);
@@ -135,10 +137,11 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
     struct script_call call = {
         .script = SCRIPT_admit,
         .id = job->id,
-        .argc = 12,
+        .argc = 13,
         /* Of a refused job `notify` was not read: who waits for it shall hear. */
         .argv = {sha1, a->what, digest, priority, due, expires, deadline,
-                 job->notify || !is_job ? "1" : "0", job->metadata, result, entry, most},
+                 job->notify || !is_job ? "1" : "0", job->metadata, result, entry, most,
+                 is_job ? job->webhook : refused_webhook},
     };
     q->admitting = true;
     queue_ask_script(q, q->commands, &call, on_admit, NULL);

@@ -14,7 +14,7 @@
 #include "../base/redis.h"
 #include "lua_scripts.h"
 
-#define KEYS_EACH 14 /* of every script, in lib.lua's order; the last a scratch list */
+#define KEYS_EACH 15 /* of every script, in lib.lua's order */
 #define FIXED_ARGS 4 /* id, channel, two times to live */
 #define ARGV_MAX (3 + KEYS_EACH + FIXED_ARGS + SCRIPT_ARGS_MAX)
 
@@ -44,7 +44,7 @@ int keys_init(struct keys *k, const char *queue, struct err *e)
         {k->inbox, "in"},        {k->ready, "ready"},       {k->delayed, "delayed"},
         {k->active, "active"},   {k->done, "done"},         {k->dead, "dead"},
         {k->ev, "ev"},           {k->rejected, "rejected"}, {k->stats, "stats"},
-        {k->workers, "workers"}, {k->scratch, "oversize"},
+        {k->workers, "workers"}, {k->scratch, "oversize"},  {k->hooks, "hooks"},
     };
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         snprintf(fixed[i].into, KEY_MAX, "manimd:{%s}:%s", queue, fixed[i].name);
@@ -178,7 +178,7 @@ static void add_keys(struct pending *p, const struct keys *k, const char *id)
     const char *const fixed[] = {k->inbox, k->ready, k->delayed,  k->active, k->done,
                                  k->dead,  k->ev,    k->rejected, k->stats};
     char key[KEY_MAX];
-    add(p, "14");
+    add(p, "15");
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         add(p, fixed[i]);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -186,6 +186,7 @@ static void add_keys(struct pending *p, const struct keys *k, const char *id)
         add(p, key);
     }
     add(p, k->scratch);
+    add(p, k->hooks);
 }
 
 void script_run(struct redis *redis, const struct scripts *s, const struct keys *k,

@@ -23,7 +23,7 @@ struct keys {
     char prefix[KEY_MAX]; /* "manimd:{queue}:" */
     char inbox[KEY_MAX], ready[KEY_MAX], delayed[KEY_MAX], active[KEY_MAX];
     char done[KEY_MAX], dead[KEY_MAX], ev[KEY_MAX], rejected[KEY_MAX], stats[KEY_MAX];
-    char workers[KEY_MAX], scratch[KEY_MAX];
+    char workers[KEY_MAX], scratch[KEY_MAX], hooks[KEY_MAX];
 };
 
 /* Fails with the sentence when `queue` is no name: 1 to 64 of A-Z a-z 0-9 . _ - */
@@ -31,10 +31,12 @@ int keys_init(struct keys *k, const char *queue, struct err *e);
 /* "manimd:{queue}:job:ID" and the like. */
 void keys_of(const struct keys *k, const char *kind, const char *id, char ret[KEY_MAX]);
 
-#define SCRIPTS(X) \
-    X(admit)       \
-    X(oversize)    \
-    X(promote) X(claim) X(beat) X(finish) X(release) X(reap) X(cancel) X(requeue) X(wake) X(counts)
+#define SCRIPTS(X)                                                                       \
+    X(admit)                                                                             \
+    X(oversize)                                                                          \
+    X(promote)                                                                           \
+    X(claim) X(beat) X(finish) X(release) X(reap) X(cancel) X(requeue) X(wake) X(counts) \
+        X(hook_claim) X(hook_end) X(hook_again)
 enum script {
 #define SCRIPT_NAME(name) SCRIPT_##name,
     SCRIPTS(SCRIPT_NAME)

@@ -202,7 +202,11 @@ static const struct {
     {"\"preset\":\"x\"", "\"preset\" is not supported yet"},
     {"\"assets\":[]", "\"assets\" is not supported yet"},
     {"\"cache\":true", "\"cache\" is not supported yet"},
-    {"\"webhook\":\"https://h\"", "\"webhook\" is not supported yet"},
+    {"\"webhook\":7", "\"webhook\": must be a string"},
+    {"\"webhook\":\"\"", "\"webhook\": must not be empty"},
+    {"\"webhook\":\"http://h\"", "\"webhook\": must begin with https://"},
+    {"\"webhook\":\"https://u:p@h\"", "\"webhook\": must not hold a user"},
+    {"\"webhook\":\"https://0x7f.1\"", "\"webhook\": names an IPv4 address in an odd notation"},
     {"\"put_url\":\"https://h\"", "\"put_url\" is not supported yet"},
     {"\"traceparent\":\"00\"", "\"traceparent\" is not supported yet"},
     /* unknown */

@@ -2,7 +2,7 @@
 -- 5 sha1 of the text peeked at  6 wake|job|reject  7 digest  8 priority
 -- 9 run at, ms  10 expires, ms  11 deadline, ms  12 notify  13 metadata
 -- 14 result of a refusal  15 entry for the rejected list  16 largest text that
--- can have been peeked at
+-- can have been peeked at  17 webhook or ""
 -- Answers: empty, moved (somebody was faster: peek again), wake, queued,
 -- delayed, cancelled, expired, rejected, duplicate, conflict.
 local sha1, what, digest, entry = ARGV[5], ARGV[6], ARGV[7], ARGV[15]
@@ -30,6 +30,7 @@ local known = id ~= '' and redis.call('EXISTS', k.job) == 1
 if what == 'reject' then
     if id ~= '' and not known then
         redis.call('HSET', k.job, 'sha', sha1, 'enq', num(now), 'attempt', 0, 'notify', ARGV[12])
+        if ARGV[17] ~= '' then redis.call('HSET', k.job, 'webhook', ARGV[17]) end
         settle('failed', 'source_rejected', ARGV[14])
     end
     return reject('rejected')
@@ -49,6 +50,7 @@ redis.call('HSET', k.job, 'payload', tail, 'sha', digest, 'enq', num(now), 'prio
     'attempt', 0, 'crashes', 0, 'fails', 0, 'expires', ARGV[10], 'deadline', ARGV[11],
     'notify', ARGV[12])
 if ARGV[13] ~= '' then redis.call('HSET', k.job, 'metadata', ARGV[13]) end
+if ARGV[17] ~= '' then redis.call('HSET', k.job, 'webhook', ARGV[17]) end
 
 if redis.call('EXISTS', k.cancel) == 1 then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))

@@ -11,7 +11,7 @@ local k = {
     inbox = KEYS[1], ready = KEYS[2], delayed = KEYS[3], active = KEYS[4],
     done = KEYS[5], dead = KEYS[6], ev = KEYS[7], rejected = KEYS[8],
     stats = KEYS[9], job = KEYS[10], cancel = KEYS[11], log = KEYS[12],
-    wait = KEYS[13],
+    wait = KEYS[13], hooks = KEYS[15],
 }
 local id, channel = ARGV[1], ARGV[2]
 local result_ttl, dead_ttl = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -102,6 +102,31 @@ local function verdict(state, outcome, message)
         ',"metadata":' .. (metadata == '' and 'null' or metadata) .. '}'
 end
 
+-- The outbox: from the moment of its end on, in the same script, a job owes its
+-- webhook. `hook` is what people are told: waiting, delivered, retrying, given
+-- up. The hash lives until the last try (they take three days), then as long as
+-- any other.
+local function owe_hook(message)
+    redis.call('HSET', k.job, 'hook', 'waiting', 'hookid', message, 'hooktries', 0)
+    redis.call('HDEL', k.job, 'hookcode', 'hookwhy', 'hookat')
+    redis.call('EXPIRE', k.job, math.max(result_ttl, dead_ttl, 345600))
+    redis.pcall('ZADD', k.hooks, num(now), id)
+end
+
+local function forget_hook()
+    redis.pcall('ZREM', k.hooks, id)
+    redis.call('HDEL', k.job, 'hook', 'hookid', 'hooktries', 'hookcode', 'hookwhy', 'hookat')
+end
+
+local function end_hook(what, code, why)
+    local ttl = get('state') == 'dead' and dead_ttl or result_ttl
+    local left = math.ceil((get_num('fin') - now) / 1000) + ttl
+    redis.call('ZREM', k.hooks, id)
+    redis.call('HSET', k.job, 'hook', what, 'hookcode', code, 'hookwhy', why)
+    redis.call('EXPIRE', k.job, math.max(left, 60))
+    event(what == 'delivered' and 'webhook_delivered' or 'webhook_given_up', 'status', code)
+end
+
 -- The last word about a job: state, result, index, event, all in this script.
 local function settle(state, outcome, result)
     local ttl = state == 'dead' and dead_ttl or result_ttl
@@ -118,6 +143,9 @@ local function settle(state, outcome, result)
     end
     redis.call('DEL', k.cancel)
     redis.pcall('EXPIRE', k.log, ttl)
+    if get('webhook') ~= '' then -- a message id holds no dots, a job's may
+        owe_hook('msg_' .. redis.sha1hex(k.job .. ' ' .. num(now) .. ' ' .. get('attempt')))
+    end
     if get('notify') == '1' then
         redis.pcall('LPUSH', k.wait, result)
         redis.pcall('LTRIM', k.wait, 0, 0)

@@ -13,6 +13,7 @@ redis.call('ZREM', k.done, id)
 redis.call('ZREM', k.dead, id)
 redis.call('DEL', k.cancel)
 redis.pcall('DEL', k.wait)
+forget_hook()
 redis.call('PERSIST', k.job)
 redis.call('HSET', k.job, 'state', 'queued', 'score', score, 'crashes', 0, 'fails', 0,
     'expires', 0, 'deadline', 0)
