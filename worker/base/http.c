@@ -47,8 +47,12 @@ void *http_free(struct http *h)
     if (!h)
         return NULL;
     for (size_t i = 0; i < HTTP_PARALLEL_MAX; i++) {
-        if (h->transfers[i].easy)
-            curl_easy_cleanup(h->transfers[i].easy);
+        struct transfer *t = &h->transfers[i];
+        if (t->running)
+            curl_multi_remove_handle(h->multi, t->easy);
+        curl_slist_free_all(t->headers);
+        if (t->easy)
+            curl_easy_cleanup(t->easy);
     }
     curl_multi_cleanup(h->multi);
     curl_global_cleanup();

@@ -35,6 +35,7 @@ int cmd_retry(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_courier(int argc, char **argv);
 int cmd_stage(int argc, char **argv);
 
 /* What every command does first: --help, the options of option.def, its own

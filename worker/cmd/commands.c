@@ -24,11 +24,12 @@ const struct command commands[] = {
     {"submit", cmd_submit, "push a job", false},
     {"watch", cmd_watch, "follow a job to its end", false},
     {"cancel", cmd_cancel, "stop a job, waiting or running", false},
-    {"retry", cmd_retry, "queue a dead or failed job again", false},
+    {"retry", cmd_retry, "queue a dead or failed job, or a webhook, again", false},
     {"status", cmd_status, "a job, or the queue and its workers", false},
     {"list", cmd_list, "jobs in one state", false},
     {"doctor", cmd_doctor, "what this machine can really do, found by doing it", false},
     {"options", cmd_options, "every option, its default and bounds", false},
+    {"courier", cmd_courier, "deliver webhooks", true},
     {"stage", cmd_stage, "one stage on one attempt's directory", true},
     {NULL, NULL, NULL, false},
 };

@@ -6,10 +6,12 @@
 
 #include "../base/config.h"
 #include "../base/err.h"
+#include "../base/guard.h"
 #include "../base/log.h"
 #include "../base/loop.h"
 #include "../base/own.h"
 #include "../base/redis_url.h"
+#include "../events/webhook_sign.h"
 #include "cmd.h"
 #include "worker.h"
 
@@ -55,6 +57,18 @@ static int check_store(const struct config *c, struct err *e)
         return err_set(e, -1, FAULT_HOST,
                        "no place for the outputs: set s3_bucket (and its keys) or store_dir");
     return 0;
+}
+
+/* The courier is the one to use them; a wrong value stops the start all the same. */
+static int check_webhooks(const struct config *c, struct err *e)
+{
+    struct webhook_secrets secrets;
+    struct guard guard;
+    int rc = webhook_secrets_parse(c->webhook_secret, &secrets, e);
+    if (!rc)
+        rc = guard_init(&guard, c->guard_allow, c->allow_http, e);
+    webhook_secrets_wipe(&secrets);
+    return rc;
 }
 
 static int watch_signals(struct loop *loop, struct work *work, struct err *e)
@@ -114,7 +128,7 @@ int cmd_work(int argc, char **argv)
     if (!cmd_begin(&c, &args, argc, argv, &exit))
         return exit;
     struct err e = ERR_INIT;
-    if (check_redis(&c, &e) || check_store(&c, &e))
+    if (check_redis(&c, &e) || check_store(&c, &e) || check_webhooks(&c, &e))
         exit = EXIT_USAGE;
     else
         exit = run(&c, until_empty, &e);

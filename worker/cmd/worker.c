@@ -21,6 +21,7 @@
 #include "../events/result.h"
 #include "../render/render.h"
 #include "../sandbox/box.h"
+#include "courier_seat.h"
 #include "progress_json.h"
 #include "settings.h"
 #include "zygotes.h"
@@ -39,7 +40,8 @@ struct worker {
     struct supervisor *supervisor;
     struct zygotes *zygotes;
     struct queue *queue;
-    char *private_dir; /* the work directory when we made it */
+    struct courier_seat *courier; /* NULL: no Redis, no webhooks */
+    char *private_dir;            /* the work directory when we made it */
     char **env[STAGE_COUNT];
     uid_t uid_base;
     int running;
@@ -187,6 +189,8 @@ static void on_finished(void *arg, struct claim *c, enum queue_verdict v)
         log_job(LOG_WARN, c->job.id, "its result came too late: somebody else has it");
     else if (v == QUEUE_RETRYING)
         log_job(LOG_INFO, c->job.id, "will be tried again");
+    if (c->job.webhook)
+        courier_seat_poke(w->courier);
     supervisor_reported(w->supervisor, c);
     forget_running(w, c);
     offer(w);
@@ -251,7 +255,8 @@ static int lend(void *arg)
 static bool is_child(void *arg, pid_t pid)
 {
     struct worker *w = arg;
-    return w->zygotes && zygotes_is_child(w->zygotes, pid);
+    return (w->zygotes && zygotes_is_child(w->zygotes, pid)) ||
+           courier_seat_is_child(w->courier, pid);
 }
 
 static void slot_uids(void *arg, int slot, uid_t *ret_scene, uid_t *ret_encoder)
@@ -414,6 +419,8 @@ static int start(struct worker *w, struct err *e)
                                      .zygote_fd = -1,
                                      .report_fd = -1};
     w->zygotes = zygotes_new(w->spec.loop, &w->render, w->spec.zygote_jobs);
+    if (!w->spec.queue_dir)
+        w->courier = courier_seat_new(w->spec.loop, w->spec.config, w->settings.manimd);
     return open_queue(w, e);
 }
 
@@ -473,6 +480,7 @@ void *worker_free(struct worker *w)
     if (w->queue)
         w->queue->ops->close(w->queue);
     w->zygotes = zygotes_free(w->zygotes);
+    w->courier = courier_seat_free(w->courier); /* last: jobs that ended owe webhooks */
     if (w->private_dir)
         (void)rmdir(w->private_dir); /* what is in it is somebody's evidence */
     free(w->private_dir);
