@@ -19,19 +19,24 @@
 
 /* ---- what it says ---- */
 
-/* Without so much of the log's beginning that the rest fits. */
-static char *shorten(cJSON *result, size_t too_many)
+/* Cuts the log's beginning off until the rest fits. A character may be written
+ * with up to six bytes (\u0001), so it takes several steps. */
+static char *shorten(cJSON *result, size_t most)
 {
     cJSON *tail = cJSON_GetObjectItemCaseSensitive(result, "log_tail");
-    if (cJSON_IsString(tail)) {
-        const char *text = tail->valuestring;
-        size_t skip = strlen(text) < too_many ? strlen(text) : too_many;
-        while ((text[skip] & 0xc0) == 0x80) /* not into a character */
+    for (;;) {
+        own_free char *text = json_print(result);
+        size_t bytes = strlen(text);
+        if (bytes <= most || !cJSON_IsString(tail) || !tail->valuestring[0])
+            return steal_ptr(&text);
+        const char *log = tail->valuestring;
+        size_t skip = (bytes - most) / 6 + 1, length = strlen(log);
+        skip = skip < length ? skip : length;
+        while ((log[skip] & 0xc0) == 0x80) /* not into a character */
             skip++;
-        own_free char *rest = own_strdup(text + skip);
+        own_free char *rest = own_strdup(log + skip);
         cJSON_SetValuestring(tail, rest);
     }
-    return json_print(result);
 }
 
 static char *data_of(const struct hook *h)
@@ -42,7 +47,7 @@ static char *data_of(const struct hook *h)
         return own_printf("{\"id\":\"%s\",\"state\":\"%s\"}", h->id, h->state); /* damaged */
     if (bytes + ENVELOPE_BYTES <= WEBHOOK_BODY_BYTES)
         return own_strdup(h->result);
-    return shorten(result, bytes + ENVELOPE_BYTES - WEBHOOK_BODY_BYTES);
+    return shorten(result, WEBHOOK_BODY_BYTES - ENVELOPE_BYTES);
 }
 
 char *webhook_body(const struct hook *h)
