@@ -16,6 +16,7 @@ import argparse
 import functools
 import json
 import os
+import random
 import re
 import shutil
 import statistics
@@ -34,7 +35,7 @@ sys.path[:0] = [str(ROOT / "tests" / "e2e"), str(HERE)]
 
 import plot  # noqa: E402
 import stock  # noqa: E402
-from house import MANIMD, QUEUE, TINY, Queue, Redis, Worker, environment, short_directory  # noqa: E402
+from house import MANIMD, QUEUE, TINY, Queue, Redis, Worker, environment, short_directory, until  # noqa: E402
 
 OUT = ROOT / "build" / "bench"
 SMALL, FULL = (256, 144, 10), (1280, 720, 30)
@@ -180,6 +181,7 @@ def idle(stand: Stand, plan: Plan, report: Report) -> None:
         def commands() -> int:
             return int(re.search(r"total_commands_processed:(\d+)", db("INFO", "stats"))[1])  # type: ignore[index]
 
+        threading.Event().wait(3)  # what the last job left to do
         ticks = sum(map(int, Path(f"/proc/{worker.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
         before, began = commands(), time.monotonic()
         threading.Event().wait(plan.idle_s)
@@ -200,7 +202,9 @@ def idle(stand: Stand, plan: Plan, report: Report) -> None:
 
 
 def claim(stand: Stand, plan: Plan, report: Report) -> None:
-    """From before LPUSH to the event `active`, with a free slot, by the clock of this host."""
+    """From before LPUSH to the event `active`, one job at a time, by the clock of this host.
+
+    The worker is seen to be idle before each push: it blocks at the inbox."""
     stand.worker(slots=1)
     waits: list[float] = []
     refused = "raise SystemExit\n"
@@ -208,6 +212,8 @@ def claim(stand: Stand, plan: Plan, report: Report) -> None:
         last = db("XREVRANGE", f"{QUEUE}:ev", "+", "-", "COUNT", 1)[0][0]
         for number in range(plan.pushes):
             job = json.dumps({"id": f"c{number}", "code": refused} | TINY)
+            until("the worker waits at the inbox", lambda: "\r\nblocked_clients:1\r\n" in db("INFO", "clients"))
+            threading.Event().wait(random.uniform(0.05, 0.15))  # people do not push in step with us
             listener.send("XREAD", "BLOCK", 60000, "STREAMS", f"{QUEUE}:ev", last)
             began = time.perf_counter()
             db("LPUSH", f"{QUEUE}:in", job)
