@@ -271,7 +271,12 @@ class Bed:
         return {p: c for p, c in below.items() if str(self.directory) in c and p not in of_redis}
 
     def sweep(self) -> None:
-        """What SIGKILL left in the work directory goes with the next start of a worker."""
+        """What SIGKILL left in the work directory goes with the next start of a worker.
+
+        A directory that was only being made is left alone for a minute: make it that old.
+        """
+        for path in self.work.glob(".*"):
+            os.utime(path, (0, 0))
         last = Member(self.fleet, "last", {"until_empty": None})
         command = [w for w in self.fleet.command({}) if not w.startswith("--until")]
         with last.log.open("ab") as log:

@@ -28,10 +28,14 @@ static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
 
 static void ask_claim(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn)
 {
-    char lease[24];
+    char lease[24], crashes[16] = "";
     snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
-    struct script_call call = {
-        .script = SCRIPT_claim, .id = l->id, .argc = 3, .argv = {l->claim.nonce, q->worker, lease}};
+    if (l->state == LENT_CLAIMING && !l->alone)
+        snprintf(crashes, sizeof(crashes), "%d", SUSPECT_CRASHES);
+    struct script_call call = {.script = SCRIPT_claim,
+                               .id = l->id,
+                               .argc = 4,
+                               .argv = {l->claim.nonce, q->worker, lease, crashes}};
     queue_ask_script(q, r, &call, fn, l);
 }
 
@@ -87,6 +91,8 @@ static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *
         if (reply->error) {
             queue_warn(q, "claim", reply->error);
             q->candidates_count = 0; /* the tick tries again */
+        } else if (strcmp(reply->verdict, "suspect") == 0) {
+            q->stands_aside = true; /* until the tick: somebody else may have taken it */
         } else {
             q->look_again = true;
         }
@@ -107,6 +113,7 @@ static void start_claim(struct queue_redis *q, const char *id)
     struct lent *l = queue_lent_new(q, id);
     make_nonce(l->claim.nonce);
     l->state = LENT_CLAIMING;
+    l->alone = !l->next;
     l->asked = true;
     q->claiming++;
     ask_claim(q, l, q->commands, on_claim);
@@ -148,9 +155,18 @@ static void spread(struct queue_redis *q)
     queue_ask_script(q, q->commands, &call, on_spread, NULL);
 }
 
+bool queue_takes_more(const struct queue_redis *q)
+{
+    /* While it asks for its first, that one may be a suspect. */
+    for (const struct lent *l = q->lents; l; l = l->next)
+        if ((l->state == LENT_CLAIMING && l->alone) || l->claim.crashes >= SUSPECT_CRASHES)
+            return false;
+    return q->free_slots > q->claiming && !q->stands_aside;
+}
+
 static void claim_next(struct queue_redis *q)
 {
-    while (q->candidate < q->candidates_count && q->free_slots > q->claiming) {
+    while (q->candidate < q->candidates_count && queue_takes_more(q)) {
         const char *id = q->candidates[q->candidate++];
         if (!held(q, id))
             start_claim(q, id);
@@ -158,7 +174,7 @@ static void claim_next(struct queue_redis *q)
     if (q->claiming > 0 || q->looking)
         return;
     q->candidates_count = q->candidate = 0;
-    if (q->free_slots <= 0) {
+    if (!queue_takes_more(q)) {
         spread(q);
     } else if (q->look_again) {
         queue_look(q);
@@ -194,7 +210,9 @@ void queue_look(struct queue_redis *q)
     }
     if (!queue_usable(q))
         return;
-    if (q->free_slots <= 0) {
+    if (!q->lents)
+        q->stands_aside = false;
+    if (!queue_takes_more(q)) {
         spread(q);
         return;
     }

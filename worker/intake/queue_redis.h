@@ -44,11 +44,18 @@ enum lent_state {
     LENT_RELEASING, /* it is being given back */
 };
 
+/* A job that lost its worker so often may be what kills it. It is taken only by
+ * a worker that holds nothing else, which takes nothing more until it has ended:
+ * else it would take its neighbours along, again and again, and their crashes
+ * would be counted as theirs. */
+#define SUSPECT_CRASHES 2
+
 /* A job that we hold or are about to. */
 struct lent {
     struct claim claim; /* undefined but for nonce while LENT_CLAIMING */
     char id[JOB_ID_MAX + 1];
     enum lent_state state;
+    bool alone;    /* asked for while nothing else was held */
     bool known;    /* the caller has been told of it by on_claim */
     bool told_end; /* and that it is to end (cancelled, expired) */
     enum claim_lost told_why;
@@ -112,6 +119,7 @@ struct queue_redis {
     char candidates[16][JOB_ID_MAX + 1];
     int candidate, candidates_count;
     bool look_again;
+    bool stands_aside; /* takes nothing more until it can take a suspect */
 
     struct queue_timer tick, due, cancels, hello;
     struct queue_sweep sweep_ready, sweep_delayed;
@@ -152,6 +160,8 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes);
 
 /* ---- queue_claim.c ---- */
 void queue_look(struct queue_redis *q);
+/* Whether it could hold one job more now. */
+bool queue_takes_more(const struct queue_redis *q);
 void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */
 /* Takes back what Redis forgot it had lent; fn gets claim.lua's answer. */
 void queue_adopt(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn);

@@ -87,7 +87,7 @@ static void on_waiting(struct queue_redis *q, struct lent *l, const struct reply
 static void look_at_waiting(struct queue_redis *q)
 {
     const char *argv[] = {"ZRANGE", q->keys.ready, "0", BATCH};
-    if (q->free_slots <= 0)
+    if (!queue_takes_more(q))
         queue_ask(q, q->commands, &(struct redis_request){.argc = 4, .argv = argv}, on_waiting,
                   NULL);
 }
@@ -166,6 +166,7 @@ static void tick(struct queue_redis *q, struct lent *unused)
     if (!queue_usable(q))
         return;
     q->admitted_busy = 0;
+    q->stands_aside = false;
     queue_peek(q);
     queue_look(q);
     look_at_delayed(q, NULL);

@@ -2,8 +2,10 @@
 -- lost answer is asked for again with the same nonce and gives the same grant.
 -- Also adopts: a job that Redis forgot it had lent (state queued after a
 -- rollback) is lent again to the worker that still renders it.
--- 5 nonce  6 worker  7 lease, ms
--- Answers: gone, cancelled, expired, broken, or
+-- 5 nonce  6 worker  7 lease, ms  8 how often a job may have lost its worker to be
+-- lent here, or "": any (the worker holds nothing else)
+-- Answers: gone, cancelled, expired, broken, suspect (only for a worker that holds
+-- nothing else), or
 -- ok, now, payload, attempt, crashes, enqueued, expires, deadline.
 local nonce, lease = ARGV[5], tonumber(ARGV[7])
 local bad = wrong_core()
@@ -38,6 +40,7 @@ if get('payload') == '' then
         'its payload is gone from its hash in Redis'))
     return {'broken', now}
 end
+if get_num('crashes') >= (tonumber(ARGV[8]) or math.huge) then return {'suspect', now} end
 redis.call('ZREM', k.ready, id)
 redis.call('ZADD', k.active, num(now + lease), id)
 redis.call('HSET', k.job, 'state', 'active', 'token', nonce, 'worker', ARGV[6],
