@@ -273,18 +273,24 @@ def test_receiver_down_then_up(queue: Queue, redis: Redis, start_worker: WorkerM
 
 
 @pytest.mark.parametrize(
-    ("answer", "tries", "why"),
+    "case",
     [
         ((500, {}), 3, "answered 500"),
         ((404, {}), 3, "answered 404"),
         ((410, {}), 1, "wants no more"),
         ((302, {"location": "http://169.254.169.254/latest/meta-data/"}), 3, "redirects are not followed"),
     ],
+    ids=lambda case: str(case[0][0]),
 )
 def test_given_up(
-    answer: tuple[int, dict[str, str]], tries: int, why: str, queue: Queue, redis: Redis, start_worker: WorkerMaker, receiver: Receiver
+    case: tuple[tuple[int, dict[str, str]], int, str],
+    queue: Queue,
+    redis: Redis,
+    start_worker: WorkerMaker,
+    receiver: Receiver,
 ) -> None:
     """After the last try, or at 410; never a word of the answer's body. Then again, by hand."""
+    answer, tries, why = case
     receiver.usual = answer
     worker = start_worker(**QUICK | {"webhook_tries": 3}).ready()
     job_id = refused(queue, receiver.url)
