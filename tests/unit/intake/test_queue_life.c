@@ -150,6 +150,30 @@ static void two_workers(void **state)
     world_stop(&w);
 }
 
+/* What one worker has queued and cannot take, another that waits hears of. */
+static void spreads(void **state)
+{
+    struct world w, v = {0};
+    char at[64];
+    (void)state;
+    world_start(&w, NULL);
+    v.redis = w.redis;
+    v.loop = w.loop;
+    world_config(&v, "w2");
+    world_open(&v);
+    offer(&w, 1);
+    snprintf(at, sizeof(at), ",\"run_at\":%.3f", (double)clock_unix_ms() / 1000 + 0.5);
+    world_push_id(&w, "a1", at);
+    WAIT_FOR(&w, world_is(&w, "a1", "delayed"));
+    offer(&w, 0); /* it will be due where there is no slot */
+    offer(&v, 1);
+    queue_timer_stop(world_inside(&v), &world_inside(&v)->tick);
+    WAIT_FOR(&w, v.claimed == 1);
+    v.queue->ops->close(v.queue);
+    config_done(&v.config);
+    world_stop(&w);
+}
+
 static int by_size(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -219,7 +243,8 @@ int main(void)
         cmocka_unit_test(refuses_to_start), cmocka_unit_test(config_blocked),
         cmocka_unit_test(absent_at_start),  cmocka_unit_test(gives_back_on_close),
         cmocka_unit_test(says_empty),       cmocka_unit_test(two_workers),
-        cmocka_unit_test(fast_and_quiet),   cmocka_unit_test(progress),
+        cmocka_unit_test(spreads),          cmocka_unit_test(fast_and_quiet),
+        cmocka_unit_test(progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

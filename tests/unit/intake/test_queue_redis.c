@@ -307,11 +307,13 @@ static void cancels(void **state)
     world_start(&w, NULL);
     set_cancel(&w, "early"); /* before it is pushed */
     offer(&w, 1);
-    world_push_id(&w, "early", "");
+    world_push_id(&w, "early", ",\"run_at\":4000000000");
     WAIT_FOR(&w, world_is(&w, "early", "cancelled"));
     assert_int_equal(w.claimed, 0);
+    assert_int_equal(world_events(&w, "delayed", "early"), 0);
     assert_int_equal(world_int(&w, "EXISTS %s", KEY("cancel:early"), ""), 0);
 
+    w.config.lease_ms = 30000; /* so that no beat comes by */
     struct claim *c = claim_one(&w, "running", "");
     int64_t from_ms = clock_now_ms();
     set_cancel(&w, "running");
