@@ -217,6 +217,12 @@ static void on_state(void *arg, bool up, const char *why)
     w->ready_said = true;
 }
 
+static void on_warning(void *arg, const char *text)
+{
+    (void)arg;
+    log_at(LOG_WARN, "%s", text);
+}
+
 /* ---- the supervisor's words ---- */
 
 static void on_progress(void *arg, void *user, enum stage stage, const char *line)
@@ -383,6 +389,7 @@ static int open_queue(struct worker *w, struct err *e)
         .on_finished = on_finished,
         .on_empty = on_empty,
         .on_state = on_state,
+        .on_warning = on_warning,
         .arg = w,
     };
     const struct worker_spec *s = &w->spec;
