@@ -31,12 +31,15 @@ int keys_init(struct keys *k, const char *queue, struct err *e);
 /* "manimd:{queue}:job:ID" and the like. */
 void keys_of(const struct keys *k, const char *kind, const char *id, char ret[KEY_MAX]);
 
-#define SCRIPTS(X)                                                                       \
-    X(admit)                                                                             \
-    X(oversize)                                                                          \
-    X(promote)                                                                           \
-    X(claim) X(beat) X(finish) X(release) X(reap) X(cancel) X(requeue) X(wake) X(counts) \
-        X(hook_claim) X(hook_end) X(hook_again)
+#define SCRIPTS(X) \
+    X(admit)       \
+    X(oversize)    \
+    X(promote)     \
+    X(claim)       \
+    X(beat)        \
+    X(finish)      \
+    X(release)     \
+    X(reap) X(cancel) X(requeue) X(wake) X(counts) X(hook_claim) X(hook_end) X(hook_again)
 enum script {
 #define SCRIPT_NAME(name) SCRIPT_##name,
     SCRIPTS(SCRIPT_NAME)
