@@ -261,10 +261,16 @@ static void test_replay(void **state)
     const struct hook *h = lend_one(w, "again");
     char message[64];
     snprintf(message, sizeof(message), "%s", h->message);
+    outbox_room(w->outbox, 0); /* or it is lent at once */
     assert_int_equal(producer_hook_again(w->producer, "again", NULL), 0);
     /* What was in the air when it was asked for is not heard any more. */
     outbox_end(w->outbox, h, &(struct hook_verdict){.end = HOOK_GIVEN_UP, .why = "late"});
-    outbox_look(w->outbox);
+    int64_t calls = number(w, "HGET " KEY("job:again") " hookclaims");
+    for (int64_t until_ms = clock_now_ms() + 300; clock_now_ms() < until_ms;)
+        loop_step(w->loop, 50);
+    assert_int_equal(number(w, "HGET " KEY("job:again") " hookclaims"), calls);
+    assert_field(w, "again", "hook", "waiting");
+    outbox_room(w->outbox, 8);
     wait_lent(w, 2);
     assert_int_equal(w->hooks[1]->tries, 1);
     assert_string_equal(w->hooks[1]->message, message);
