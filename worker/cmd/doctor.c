@@ -15,6 +15,7 @@
 #include "../sandbox/box.h"
 #include "../store/store.h"
 #include "client.h"
+#include "doctor_queue.h"
 #include "settings.h"
 
 #define ZYGOTE_MS 60000
@@ -143,16 +144,29 @@ int cmd_doctor(int argc, char **argv)
     static void (*const checks[])(struct doctor *) = {check_parts, check_manim, check_redis,
                                                       check_store, check_sandbox};
     struct doctor d = {0};
-    const struct arg table[] = {{"json", 0, ARG_FLAG, &d.json, NULL, "for machines", 0, 0}, {0}};
+    bool queue = false, repair = false;
+    const struct arg table[] = {
+        {"queue", 0, ARG_FLAG, &queue, NULL, "check the queue's keys instead", 0, 0},
+        {"repair", 0, ARG_FLAG, &repair, NULL, "with --queue: mend what disagrees", 0, 0},
+        {"json", 0, ARG_FLAG, &d.json, NULL, "for machines", 0, 0},
+        {0}};
     const struct args args = {
-        .usage = "doctor [--json] [options]",
+        .usage = "doctor [--queue [--repair]] [--json] [options]",
         .about = "Tries everything that a worker needs: its parts, Manim, Redis, the store, each\n"
-                 "layer of the sandbox. Exits with 3 when something is missing.",
+                 "layer of the sandbox. With --queue, whether every job of the queue is where its\n"
+                 "hash says; workers may run meanwhile. Exits with 3 when something is missing,\n"
+                 "or disagrees and was not mended.",
         .table = table,
     };
     int exit;
     if (!cmd_begin(&d.client.config, &args, argc, argv, &exit))
         return exit;
+    if (repair && !queue) {
+        err_set(&d.client.err, 0, FAULT_HOST, "option --repair: goes with --queue");
+        return client_end(&d.client, EXIT_USAGE);
+    }
+    if (queue)
+        return client_end(&d.client, doctor_queue(&d.client, repair, d.json));
     if (!d.json)
         version_print();
     d.report = cJSON_CreateObject();

@@ -39,7 +39,7 @@ void keys_of(const struct keys *k, const char *kind, const char *id, char ret[KE
     X(beat)        \
     X(finish)      \
     X(release)     \
-    X(reap) X(cancel) X(requeue) X(wake) X(counts) X(hook_claim) X(hook_end) X(hook_again)
+    X(reap) X(cancel) X(requeue) X(wake) X(counts) X(hook_claim) X(hook_end) X(hook_again) X(mend)
 enum script {
 #define SCRIPT_NAME(name) SCRIPT_##name,
     SCRIPTS(SCRIPT_NAME)
