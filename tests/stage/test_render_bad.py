@@ -318,6 +318,25 @@ def test_keeper_killed_takes_the_scene_with_it() -> None:
             os.sched_yield()
 
 
+def test_a_killed_warden_is_no_fault_of_the_scenes() -> None:
+    """Whatever killed our own process, the job is to be tried again."""
+    with attempt() as directory:
+        code = scene("import os\nprint('running', os.getppid())\nwhile True: self.wait(1)")
+        write_job(directory, code, {})
+        stage = start_stage(directory)
+        wait_for_progress(stage, directory)
+        found = re.search(r"running (\d+)", (directory / "log").read_text())
+        assert found is not None
+        uid = (directory / "scene").stat().st_uid
+        os.kill(int(found[1]), signal.SIGKILL)
+        _, stderr = stage.communicate(timeout=30)
+        ended = collect(directory, stage.returncode, stderr)
+        assert ended.outcome == "host_error" and ended.status == HOST_FAULT, ended.result
+        assert "warden" in ended.error["message"]
+        while processes_of(uid):  # dead, until whoever got it has reaped it
+            os.sched_yield()
+
+
 def test_encoder_that_cannot_start_is_ours() -> None:
     ended = render(scene("self.wait(0.2)"), {"encoder": "/bin/false"})
     assert ended.outcome == "host_error" and ended.status == HOST_FAULT

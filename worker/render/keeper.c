@@ -84,6 +84,18 @@ static void end_scene(struct keeper *k)
     keeper_judge_scene(k);
 }
 
+/* It is ours, and out of the scene's reach. What it guarded is killed by uid;
+ * without one, by the parent-death signal that the seal sets. */
+static void warden_vanished(struct keeper *k)
+{
+    struct err e = ERR_INIT;
+    k->scene_killed = true;
+    verdict_say(&k->verdict, OUTCOME_host_error,
+                "the scene's warden vanished: something killed it from outside");
+    if (k->spec->scene_uid && box_empty(k->spec->scene_uid, 0, EMPTY_WITHIN_MS, &e) < 0)
+        verdict_say(&k->verdict, OUTCOME_host_error, "%s", e.text);
+}
+
 static void steer_scene(struct keeper *k)
 {
     if (k->job_fd >= 0 && !k->scene_exited && k->verdict.set)
@@ -92,8 +104,8 @@ static void steer_scene(struct keeper *k)
         end_scene(k);
     else if (k->scene_exited && k->job_fd >= 0 && !k->scene_empty)
         kill_scene(k);
-    else if (k->job_fd < 0 && !k->scene_exited)
-        verdict_say(&k->verdict, OUTCOME_crashed, "the scene's warden vanished");
+    else if (k->job_fd < 0 && !k->scene_exited && !k->scene_killed)
+        warden_vanished(k);
 }
 
 static void stop_encoder(struct keeper *k)
