@@ -58,4 +58,4 @@ if (!file) {
   console.error("usage: producer.ts SCENE.py [SCENE]");
   process.exit(2);
 }
-process.exit(await main(file, scene));
+main(file, scene).then((code) => process.exit(code));
