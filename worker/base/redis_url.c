@@ -173,8 +173,14 @@ static int read_scheme(struct text *t, struct redis_url *u, bool *ret_unix, stru
             return 0;
         }
     }
-    if (left(t) > 14 && memcmp(t->at, "redis+sentinel", 14) == 0)
-        return err_set(e, -EINVAL, FAULT_HOST, "redis url: redis+sentinel is not supported yet");
+    static const char *const later[] = {
+        "redis+sentinel://", "rediss+sentinel://", "redis-sentinel://", "sentinel://",
+        "redis+cluster://",  "rediss+cluster://",  "redis-cluster://"};
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (left(t) >= strlen(later[i]) && memcmp(t->at, later[i], strlen(later[i])) == 0)
+            return err_set(e, -EINVAL, FAULT_HOST,
+                           "redis url: %.*s is not supported yet, name one primary by redis://",
+                           (int)strlen(later[i]) - 3, later[i]);
     return err_set(e, -EINVAL, FAULT_HOST,
                    "redis url: begins with none of redis:// rediss:// unix://");
 }

@@ -95,18 +95,20 @@ static void check_redis(struct doctor *d)
     struct client *c = &d->client;
     struct err e = ERR_INIT;
     own_json cJSON *counts = NULL;
+    char unsure[PRODUCER_UNSURE_CHARS] = "";
     int exit = client_connect(c);
     e = c->err;
     c->err = (struct err)ERR_INIT;
-    if (exit == EXIT_DONE && producer_counts(c->producer, &counts, &e))
+    if (exit == EXIT_DONE &&
+        (producer_vet(c->producer, unsure, &e) || producer_counts(c->producer, &counts, &e)))
         exit = EXIT_HOST;
     if (exit != EXIT_DONE) {
         note(d, "redis", GRADE_BAD, e.text);
         return;
     }
-    own_free char *text =
-        own_printf("queue \"%s\" answers: %.0f in the inbox, %.0f queued", c->config.queue,
-                   json_num(counts, "inbox", 0), json_num(counts, "queued", 0));
+    own_free char *text = own_printf("queue \"%s\" answers: %.0f in the inbox, %.0f queued%s%s",
+                                     c->config.queue, json_num(counts, "inbox", 0),
+                                     json_num(counts, "queued", 0), *unsure ? "; " : "", unsure);
     note(d, "redis", GRADE_GOOD, text);
 }
 

@@ -32,6 +32,12 @@ int producer_open(struct loop *loop, const struct config *config, struct produce
 /* NULL is fine; returns NULL. */
 void *producer_close(struct producer *p);
 
+/* Whether this Redis may hold jobs, as a worker asks it when it starts: -EINVAL
+ * with the sentence. What could not be asked is in `ret_unsure` ("" when all
+ * could). */
+#define PRODUCER_UNSURE_CHARS 512
+int producer_vet(struct producer *p, char ret_unsure[PRODUCER_UNSURE_CHARS], struct err *e);
+
 /* LPUSH of a job's text to the inbox. Text without an `id` cannot be followed:
  * submit puts one in first (producer_new_id). */
 int producer_push(struct producer *p, const char *json, size_t bytes, struct err *e);

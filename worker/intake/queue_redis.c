@@ -13,9 +13,11 @@
 #include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/own.h"
+#include "vet.h"
 
 #define OPEN_WAIT_MS 3000
 #define POLICY_AGAIN_MS 30000
+#define REPLICA_AGAIN_MS 5000
 
 /* ---- may it be used? ---- */
 
@@ -47,42 +49,64 @@ static void start_work(struct queue_redis *q)
     queue_peek(q);
 }
 
-static void ask_policy(struct queue_redis *q, struct lent *unused);
+static void ask_vet(struct queue_redis *q, struct lent *unused);
 
-/* Nothing that Redis evicts comes back: a queue must not live in a cache. */
-static void on_policy(struct queue_redis *q, struct lent *l, const struct reply *reply)
+static void again(struct queue_redis *q, struct lent *unused)
 {
-    char why[256];
-    const char *policy = reply_text(reply, 1);
-    (void)l;
-    if (!reply->raw)
-        return; /* asked again when the line is back */
-    if (!reply->error && policy[0] && strcmp(policy, "noeviction") != 0) {
-        q->policy = POLICY_EVICTS;
-        snprintf(why, sizeof(why),
-                 "redis evicts jobs when its memory is full (maxmemory-policy is \"%.32s\"): run "
-                 "`redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf",
-                 policy);
-        tell_state(q, false, why);
-        queue_timer(q, &q->policy_retry, POLICY_AGAIN_MS, ask_policy, NULL);
-        return;
-    }
+    (void)unused;
+    redis_reconnect(q->commands, q->state_why); /* its name may mean the primary by now */
+}
+
+static void found_bad(struct queue_redis *q, bool replica, const char *why)
+{
+    q->policy = POLICY_REFUSED;
+    tell_state(q, false, why);
+    queue_timer(q, &q->policy_retry, replica ? REPLICA_AGAIN_MS : POLICY_AGAIN_MS,
+                replica ? again : ask_vet, NULL);
+}
+
+static void found_good(struct queue_redis *q)
+{
     bool first = q->policy != POLICY_GOOD;
     q->policy = POLICY_GOOD;
-    if (reply->error || !policy[0])
-        queue_warn(q, "maxmemory-policy could not be checked, it must be noeviction",
-                   reply->error ? reply->error : "CONFIG is blocked");
     start_work(q);
     if (first)
         queue_tick_start(q);
     queue_hello(q);
 }
 
-static void ask_policy(struct queue_redis *q, struct lent *unused)
+/* All were asked at once, and are answered in turn. */
+static void on_vet(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
-    const char *argv[] = {"CONFIG", "GET", "maxmemory-policy"};
+    char why[VET_WHY_CHARS];
+    (void)l;
+    if (!reply->raw || q->vet_at >= vet_questions_count)
+        return; /* asked again when the line is back; or it was found bad */
+    const struct vet_question *v = &vet_questions[q->vet_at++];
+    enum vet_verdict verdict = vet_judge(v, reply->raw, why);
+    if (verdict == VET_BAD || verdict == VET_REPLICA) {
+        q->vet_at = vet_questions_count;
+        found_bad(q, verdict == VET_REPLICA, why);
+        return;
+    }
+    if (verdict == VET_UNSURE)
+        queue_warn(q, v->name, why[0] ? why : "no answer to that");
+    if (q->vet_at == vet_questions_count)
+        found_good(q);
+}
+
+static void ask_vet(struct queue_redis *q, struct lent *unused)
+{
     (void)unused;
-    queue_ask(q, q->commands, &(struct redis_request){.argc = 3, .argv = argv}, on_policy, NULL);
+    q->vet_at = 0;
+    for (int i = 0; i < vet_questions_count; i++) {
+        char meta[KEY_MAX];
+        const char *argv[VET_ARGS];
+        vet_request(&vet_questions[i], &q->keys, meta, argv);
+        queue_ask(q, q->commands,
+                  &(struct redis_request){.argc = vet_questions[i].argc, .argv = argv}, on_vet,
+                  NULL);
+    }
 }
 
 static void on_time_reply(struct queue_redis *q, struct lent *l, const struct reply *reply)
@@ -106,7 +130,8 @@ static void on_commands_state(void *arg, bool up, const char *why)
         queue_ask(q, q->commands,
                   &(struct redis_request){.argc = 1, .argv = (const char *[]){"TIME"}},
                   on_time_reply, NULL);
-        ask_policy(q, NULL); /* it may be another server, or newly configured */
+        queue_timer_stop(q, &q->policy_retry);
+        ask_vet(q, NULL); /* it may be another server, or newly configured */
     } else {
         tell_state(q, false, why);
     }
@@ -252,7 +277,7 @@ static int connect_all(struct queue_redis *q, struct err *e)
     return rc;
 }
 
-/* A wrong password or an evicting Redis is told at once; an absent one is
+/* A wrong password or an unfit Redis is told at once; an absent one is
  * waited for (the worker may well start before it). */
 static int check_start(struct queue_redis *q, struct err *e)
 {
@@ -262,7 +287,7 @@ static int check_start(struct queue_redis *q, struct err *e)
         loop_step(q->loop, (int)(until_ms - clock_now_ms()));
     if (redis_is_refused(q->commands))
         return err_set(e, -EACCES, FAULT_HOST, "%s", redis_why(q->commands));
-    if (q->policy == POLICY_EVICTS)
+    if (q->policy == POLICY_REFUSED)
         return err_set(e, -EINVAL, FAULT_HOST, "%s", q->state_why);
     return 0;
 }

@@ -103,7 +103,8 @@ struct queue_redis {
     char state_why[512];
     char warned[256]; /* the last warning, said once a while */
     int64_t warned_ms;
-    enum { POLICY_UNKNOWN, POLICY_GOOD, POLICY_EVICTS } policy;
+    enum { POLICY_UNKNOWN, POLICY_GOOD, POLICY_REFUSED } policy;
+    int vet_at; /* the question (vet.h) whose answer comes next */
     struct queue_timer policy_retry;
 
     int free_slots;

@@ -84,6 +84,8 @@ static void url_bad(void **state)
         "unix://r.sock",
         "unix://",
         "redis+sentinel://h",
+        "sentinel://h",
+        "rediss+cluster://h",
         "redis://%@h",
         "redis://:%4",
     };
