@@ -40,15 +40,15 @@ static int kill_uid(uid_t uid)
 
 /* Killing a group is as atomic against fork as kill(-1): a child that is born
  * while it happens is in the group too. One by one, a chain of processes that
- * each fork and exit would be ahead of the sweep for ever on many cores. */
+ * each fork and exit would be ahead of the sweep for ever. Often it shows only
+ * its zombies: the group that one belongs to is what matters, not its state. */
 static int kill_descendants(const struct sweep *s, pid_t reaper_pid)
 {
     pid_t ours = getpgrp(), reapers = getpgid(reaper_pid);
     for (int i = 0; i < s->count; i++) {
         const struct sweep_process *p = &s->all[i];
         bool apart = p->group > 1 && p->group != ours && p->group != reapers;
-        if (!p->zombie)
-            kill(apart ? -p->group : p->pid, SIGKILL); /* gone meanwhile: as well */
+        kill(apart ? -p->group : p->pid, SIGKILL); /* gone meanwhile: as well */
     }
     return 0;
 }
@@ -66,17 +66,31 @@ static void settle(const struct sweep *s)
     }
 }
 
+/* Strikes once, then looks. A look alone proves nothing: what forks and exits
+ * all the time can hide from it; after a strike that landed, nothing is born. */
+static int strike(struct sweep *s, uid_t uid, pid_t reaper_pid)
+{
+    int rc = sweep_look(s, uid, reaper_pid);
+    if (rc == 0)
+        rc = uid ? kill_uid(uid) : kill_descendants(s, reaper_pid);
+    bool saw_some = s->count > 0;
+    if (rc == 0)
+        rc = sweep_look(s, uid, reaper_pid);
+    if (rc < 0)
+        return rc;
+    bool struck_all = uid || saw_some || s->count == 0;
+    return struck_all && sweep_living(s) == 0 ? 0 : -EAGAIN;
+}
+
 int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e)
 {
     own_sweep struct sweep s = SWEEP_INIT;
     int64_t deadline_ms = clock_now_ms() + within_ms;
     for (;;) {
-        int rc = sweep_look(&s, uid, reaper_pid);
-        if (rc == 0 && sweep_living(&s) == 0)
-            return 0;
+        int rc = strike(&s, uid, reaper_pid);
         if (rc == 0)
-            rc = uid ? kill_uid(uid) : kill_descendants(&s, reaper_pid);
-        if (rc < 0 && rc != -ETIMEDOUT)
+            return 0;
+        if (rc != -EAGAIN && rc != -ETIMEDOUT)
             return err_errno(e, rc, FAULT_HOST, "empty the box of uid %u", (unsigned)uid);
         settle(&s);
         if (clock_now_ms() >= deadline_ms)
