@@ -266,6 +266,50 @@ void config_done(struct config *c)
     }
 }
 
+static bool same_value(const struct config *a, const struct config *b, const struct option *o)
+{
+    own_free char *one = option_changed_value(a, o);
+    own_free char *other = option_changed_value(b, o);
+    bool same = one && other ? strcmp(one, other) == 0 : !one && !other;
+    if (o->type == OPTION_SECRET && one)
+        explicit_bzero(one, strlen(one));
+    if (o->type == OPTION_SECRET && other)
+        explicit_bzero(other, strlen(other));
+    return same;
+}
+
+static void swap_value(struct config *a, struct config *b, const struct option *o)
+{
+    union {
+        char *text;
+        int64_t number;
+        bool flag;
+    } kept;
+    size_t bytes = option_holds_text(o)     ? sizeof(kept.text)
+                   : o->type == OPTION_BOOL ? sizeof(kept.flag)
+                                            : sizeof(kept.number);
+    memcpy(&kept, option_field(a, o), bytes);
+    memcpy(option_field(a, o), option_field(b, o), bytes);
+    memcpy(option_field(b, o), &kept, bytes);
+}
+
+void config_adopt(struct config *c, struct config *fresh, char **ret_taken, char **ret_fixed)
+{
+    own_buf struct buf taken = BUF_INIT(CEILING_CONFIG_BYTES); /* names of ours: they fit */
+    own_buf struct buf fixed = BUF_INIT(CEILING_CONFIG_BYTES);
+    FOR_EACH_OPTION(o)
+    {
+        if (same_value(c, fresh, o))
+            continue;
+        struct buf *names = o->who & LIVE ? &taken : &fixed;
+        (void)buf_printf(names, "%s%s", names->bytes ? ", " : "", o->name);
+        if (o->who & LIVE)
+            swap_value(c, fresh, o);
+    }
+    *ret_taken = own_strdup(buf_str(&taken));
+    *ret_fixed = own_strdup(buf_str(&fixed));
+}
+
 char **config_env(const struct config *c, enum option_for who)
 {
     char **env = own_calloc(option_count + 5, sizeof(*env));

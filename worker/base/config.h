@@ -29,6 +29,7 @@ enum option_for {
     FOR_FETCH = 8,
     FOR_CLIENT = 16, /* submit, watch, cancel, status */
     FOR_COURIER = 32,
+    LIVE = 64, /* no reader: it may change while a worker runs */
 };
 
 struct config {
@@ -47,6 +48,10 @@ struct config {
  * the program's name. On failure `c` is as it was. */
 int config_load(struct config *c, int *argc, char **argv, struct err *e);
 void config_done(struct config *c);
+/* Takes what is LIVE and differs from `fresh`, which gets the old values. Names
+ * by commas of what was taken, and of what differs and needs a restart; the
+ * caller frees both. */
+void config_adopt(struct config *c, struct config *fresh, char **ret_taken, char **ret_fixed);
 /* The environment for a stage: PATH, HOME-less, LANG=C.UTF-8, and the options
  * marked for it as MANIMD_…; NULL-terminated; config_env_free(). */
 char **config_env(const struct config *c, enum option_for who);

@@ -42,6 +42,8 @@ int cmd_stage(int argc, char **argv);
  * arguments, the log. `true`: go on. `false`: leave with *ret_exit; what there
  * was to say has been said. `c` is then as after config_done(). */
 bool cmd_begin(struct config *c, const struct args *args, int argc, char **argv, int *ret_exit);
+/* Logs as the configuration says; cmd_begin() has called it. */
+void cmd_log(const struct config *c);
 /* "manimd: SENTENCE" on stderr; returns `exit`. */
 int cmd_fail(int exit, const struct err *e);
 

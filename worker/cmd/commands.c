@@ -75,7 +75,7 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-static void begin_log(const struct config *c)
+void cmd_log(const struct config *c)
 {
     enum log_level level = LOG_INFO;
     (void)log_level_from_name(c->log_level, &level); /* a choice that was checked */
@@ -104,6 +104,6 @@ bool cmd_begin(struct config *c, const struct args *args, int argc, char **argv,
         *ret_exit = cmd_fail(EXIT_USAGE, &e);
         return false;
     }
-    begin_log(c);
+    cmd_log(c);
     return true;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@ struct courier_seat {
     int64_t started_ms;
     struct timer retry;
     bool closing;
+    bool relieved; /* it was told to make room for another */
 };
 
 static void start(struct courier_seat *seat);
@@ -57,6 +59,10 @@ static void on_exit_child(void *arg, int status)
     seat->pid = 0;
     if (seat->closing)
         return;
+    if (seat->relieved) {
+        start(seat);
+        return;
+    }
     log_at(LOG_WARN, "the courier ended (%s %d), starting another",
            WIFSIGNALED(status) ? "signal" : "exit",
            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -111,6 +117,7 @@ static void start(struct courier_seat *seat)
     if (rc == 0) {
         seat->pid = pid;
         seat->started_ms = clock_now_ms();
+        seat->relieved = false;
         return;
     }
     if (pid > 0) {
@@ -134,6 +141,29 @@ struct courier_seat *courier_seat_new(struct loop *loop, const struct config *co
                                   .poke_fd = -1};
     start(seat);
     return seat;
+}
+
+static bool same_env(char *const *a, char *const *b)
+{
+    while (*a && *b && strcmp(*a, *b) == 0)
+        a++, b++;
+    return !*a && !*b;
+}
+
+/* The old one gives back what it holds, so that the new one finds it due. */
+void courier_seat_reload(struct courier_seat *seat, const struct config *config)
+{
+    if (!seat)
+        return;
+    char **env = config_env(config, FOR_COURIER);
+    bool same = same_env(seat->env, env);
+    config_env_free(same ? env : seat->env);
+    if (same)
+        return;
+    seat->env = env;
+    seat->relieved = seat->pid != 0;
+    if (seat->pid)
+        kill(seat->pid, SIGTERM);
 }
 
 void courier_seat_poke(struct courier_seat *seat)

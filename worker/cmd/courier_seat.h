@@ -15,6 +15,8 @@ struct loop;
  * tried again, and said. */
 struct courier_seat *courier_seat_new(struct loop *loop, const struct config *config,
                                       const char *manimd);
+/* Gives it what `config` says now: another takes its place, if that differs. */
+void courier_seat_reload(struct courier_seat *seat, const struct config *config);
 /* A job that names a webhook has ended. */
 void courier_seat_poke(struct courier_seat *seat);
 bool courier_seat_is_child(const struct courier_seat *seat, pid_t pid);

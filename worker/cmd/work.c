@@ -6,69 +6,38 @@
 
 #include "../base/config.h"
 #include "../base/err.h"
-#include "../base/guard.h"
 #include "../base/log.h"
 #include "../base/loop.h"
-#include "../base/own.h"
-#include "../base/redis_url.h"
-#include "../events/webhook_sign.h"
 #include "cmd.h"
+#include "work_config.h"
 #include "worker.h"
 
 struct work {
     struct worker *worker;
-    const struct config *config;
+    struct work_config *settings;
     int asked; /* times that it was told to stop */
 };
 
 static void on_signal(void *arg, int signo)
 {
     struct work *work = arg;
-    if (signo == SIGHUP)
-        return; /* a terminal that goes must not take the jobs along */
+    if (signo == SIGHUP) { /* a terminal that goes does not take the jobs along */
+        if (work_config_reload(work->settings) && work->worker)
+            worker_reload(work->worker);
+        return;
+    }
     if (!work->worker) {
         work->asked++; /* while it starts: run() sees to it */
         return;
     }
     if (work->asked++ == 0) {
         log_at(LOG_INFO, "draining: running jobs may go on for %lld s; again to release them now",
-               (long long)work->config->drain_timeout_s);
-        worker_drain(work->worker, work->config->drain_timeout_s * 1000);
+               (long long)work->settings->config.drain_timeout_s);
+        worker_drain(work->worker, work->settings->config.drain_timeout_s * 1000);
     } else {
         log_at(LOG_INFO, "stopping: giving running jobs back");
         worker_drain(work->worker, 0);
     }
-}
-
-static int check_redis(const struct config *c, struct err *e)
-{
-    struct redis_url url = {0};
-    int rc = redis_url_parse(c->redis_url, &url, e);
-    redis_url_done(&url);
-    return rc;
-}
-
-static int check_store(const struct config *c, struct err *e)
-{
-    if (c->store_dir && c->s3_bucket)
-        return err_set(e, -1, FAULT_HOST,
-                       "store_dir and s3_bucket are both set: outputs go to one of them");
-    if (!c->store_dir && !c->s3_bucket)
-        return err_set(e, -1, FAULT_HOST,
-                       "no place for the outputs: set s3_bucket (and its keys) or store_dir");
-    return 0;
-}
-
-/* The courier is the one to use them; a wrong value stops the start all the same. */
-static int check_webhooks(const struct config *c, struct err *e)
-{
-    struct webhook_secrets secrets;
-    struct guard guard;
-    int rc = webhook_secrets_parse(c->webhook_secret, &secrets, e);
-    if (!rc)
-        rc = guard_init(&guard, c->guard_allow, c->allow_http, e);
-    webhook_secrets_wipe(&secrets);
-    return rc;
 }
 
 static int watch_signals(struct loop *loop, struct work *work, struct err *e)
@@ -82,10 +51,11 @@ static int watch_signals(struct loop *loop, struct work *work, struct err *e)
     return rc ? err_errno(e, rc, FAULT_HOST, "watch for signals") : 0;
 }
 
-static int run(struct config *c, bool until_empty, struct err *e)
+static int run(struct work_config *settings, bool until_empty, struct err *e)
 {
+    struct config *c = &settings->config;
     struct loop *loop = loop_new();
-    struct work work = {.config = c};
+    struct work work = {.settings = settings};
     const struct worker_spec spec = {
         .config = c,
         .loop = loop,
@@ -120,20 +90,20 @@ int cmd_work(int argc, char **argv)
         .usage = "work [--until-empty] [options]",
         .about = "Takes jobs from Redis, renders each in the sandbox, stores its outputs in S3 or\n"
                  "in a directory. SIGTERM or Ctrl-C lets running jobs finish; a second one gives\n"
-                 "them back at once.",
+                 "them back at once. SIGHUP reads the configuration again.",
         .table = table,
     };
-    struct config c;
+    struct work_config settings;
     int exit;
-    if (!cmd_begin(&c, &args, argc, argv, &exit))
+    if (!work_config_begin(&settings, &args, argc, argv, &exit))
         return exit;
     struct err e = ERR_INIT;
-    if (check_redis(&c, &e) || check_store(&c, &e) || check_webhooks(&c, &e))
+    if (work_config_check(&settings.config, &e))
         exit = EXIT_USAGE;
     else
-        exit = run(&c, until_empty, &e);
+        exit = run(&settings, until_empty, &e);
     if (e.text[0])
         exit = cmd_fail(exit == EXIT_DONE ? EXIT_HOST : exit, &e);
-    config_done(&c);
+    work_config_done(&settings);
     return exit;
 }

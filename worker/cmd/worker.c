@@ -354,12 +354,30 @@ static char **env_with(char **env, const char *const *extra)
     return env;
 }
 
-static int start_supervisor(struct worker *w, struct err *e)
+static void make_env(struct worker *w)
 {
     const struct config *c = w->spec.config;
     w->env[STAGE_FETCH] = config_env(c, FOR_FETCH);
     w->env[STAGE_RENDER] = env_with(config_env(c, FOR_RENDER), w->spec.render_extra);
     w->env[STAGE_STORE] = config_env(c, FOR_STORE);
+}
+
+static void free_env(struct worker *w)
+{
+    for (int i = 0; i < STAGE_COUNT; i++)
+        if (w->env[i])
+            w->env[i] = config_env_free(w->env[i]);
+}
+
+static int64_t store_ms(const struct worker *w)
+{
+    return w->spec.config->store_timeout_s * 1000 + STORE_GRACE_MS;
+}
+
+static int start_supervisor(struct worker *w, struct err *e)
+{
+    const struct config *c = w->spec.config;
+    make_env(w);
     struct supervisor_spec spec = {
         .loop = w->spec.loop,
         .slots = w->spec.slots,
@@ -367,7 +385,7 @@ static int start_supervisor(struct worker *w, struct err *e)
         .work_dir = w->private_dir ? w->private_dir : c->work_dir,
         .stage_env = {w->env[0], w->env[1], w->env[2]},
         .fetch_ms = FETCH_MS,
-        .store_ms = c->store_timeout_s * 1000 + STORE_GRACE_MS,
+        .store_ms = store_ms(w),
         .uids = slot_uids,
         .judge = judge,
         .is_child = is_child,
@@ -476,6 +494,14 @@ void worker_drain(struct worker *w, int64_t timeout_ms)
         loop_stop(w->spec.loop);
 }
 
+void worker_reload(struct worker *w)
+{
+    free_env(w);
+    make_env(w);
+    supervisor_reload(w->supervisor, w->env, store_ms(w));
+    courier_seat_reload(w->courier, w->spec.config);
+}
+
 void *worker_free(struct worker *w)
 {
     if (!w)
@@ -491,9 +517,7 @@ void *worker_free(struct worker *w)
     if (w->private_dir)
         (void)rmdir(w->private_dir); /* what is in it is somebody's evidence */
     free(w->private_dir);
-    for (int i = 0; i < STAGE_COUNT; i++)
-        if (w->env[i])
-            config_env_free(w->env[i]);
+    free_env(w);
     free(w);
     return NULL;
 }

@@ -118,6 +118,13 @@ void supervisor_cancel(struct supervisor *s, void *user)
     tell(s, user, EVENT_CANCEL);
 }
 
+void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t store_ms)
+{
+    for (int i = 0; i < STAGE_COUNT; i++)
+        s->spec.stage_env[i] = stage_env[i];
+    s->spec.store_ms = store_ms;
+}
+
 void supervisor_lost(struct supervisor *s, void *user)
 {
     tell(s, user, EVENT_LEASE_LOST);

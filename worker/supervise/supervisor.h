@@ -91,6 +91,8 @@ int supervisor_free_slots(const struct supervisor *s);
 int supervisor_start(struct supervisor *s, const struct attempt *a, struct err *e);
 /* Stops the attempt of `user`: on_end with OUTCOME_cancelled. */
 void supervisor_cancel(struct supervisor *s, void *user);
+/* What stages that start from now on are given; the spec's may then be freed. */
+void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t store_ms);
 /* The lease is gone: stop it, report nothing. */
 void supervisor_lost(struct supervisor *s, void *user);
 /* on_end's result has been published (or never will be): empty the slot. */

@@ -1,0 +1,104 @@
+"""SIGHUP: the configuration is read again, and what may change does."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import house
+from conftest import WorkerMaker
+from house import Queue, Worker
+
+
+def write(path: Path, **options: Any) -> None:
+    """A manimd.conf."""
+    path.write_text("".join(f"{name} = {value}\n" for name, value in options.items()))
+
+
+def reload(worker: Worker, says: str) -> str:
+    """SIGHUP, and the line that it leads to."""
+    after = worker.log.count()
+    worker.signal(signal.SIGHUP)
+    return worker.log.wait(says, after=after)
+
+
+def test_what_is_live_changes(directory: Path, queue: Queue, start_worker: WorkerMaker) -> None:
+    """Maxima, defaults and the store: for the next jobs, without a restart."""
+    conf, other = directory / "manimd.conf", directory / "other-store"
+    other.mkdir()
+    write(conf, max_timeout_s=3600, store_dir=directory / "w0" / "store")
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}, store_dir=None).ready()
+    first = queue.run(timeout_s=600)
+    assert first["outcome"] == "completed"
+    assert list((directory / "w0" / "store").iterdir())
+
+    write(conf, max_timeout_s=60, store_dir=other, log_level="debug")
+    line = reload(worker, "changed from now on")
+    assert "max_timeout_s" in line and "store_dir" in line and "log_level" in line
+    refused = queue.run(timeout_s=600)
+    assert refused["outcome"] == "source_rejected"
+    assert "60" in refused["error"]["message"]
+    second = queue.run(timeout_s=60)
+    assert second["outcome"] == "completed"
+    assert list(other.iterdir())
+    assert "nothing to change" in reload(worker, "nothing to change")
+    assert worker.stop() == 0
+
+
+def test_what_is_not_live_is_named(directory: Path, queue: Queue, start_worker: WorkerMaker) -> None:
+    """It needs a restart; the rest is taken all the same."""
+    conf = directory / "manimd.conf"
+    write(conf, attempts=3)
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
+    write(conf, attempts=5, zygote_jobs=2, queue="another", work_dir="/elsewhere", redis_url="redis://127.0.0.1:1")
+    line = reload(worker, "need a restart")
+    for name in ("zygote_jobs", "queue", "work_dir"):
+        assert name in line
+    assert "redis_url" not in line  # the command line has the word
+    assert "worker_name" not in line and "attempts" not in line
+    worker.log.wait("changed from now on: attempts")
+    assert queue.run()["outcome"] == "completed"
+    assert "another" not in house.manimd("status", redis=queue.redis).stdout
+
+
+def test_a_wrong_one_changes_nothing(directory: Path, queue: Queue, start_worker: WorkerMaker) -> None:
+    """All of the old one stays, and the sentence is in the log."""
+    conf = directory / "manimd.conf"
+    write(conf, max_timeout_s=3600)
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
+    for text, says in (
+        ("max_timeout_s = 60\nattempts = many\n", "attempts"),
+        ("max_timeout_s = 60\nno_such_thing = 1\n", "no_such_thing"),
+        ("max_timeout_s = 60\ns3_bucket = both\n", "store_dir and s3_bucket are both set"),
+        ("max_timeout_s = 60\nwebhook_secret = short\n", "webhook"),
+    ):
+        conf.write_text(text)
+        assert says in reload(worker, "stays as it was")
+        assert queue.run(timeout_s=600)["outcome"] == "completed"
+    conf.unlink()
+    assert str(conf) in reload(worker, "stays as it was")
+    assert worker.stop() == 0
+
+
+def test_another_courier_for_new_webhook_settings(directory: Path, start_worker: WorkerMaker) -> None:
+    """Only when they changed; the secret is in no line."""
+    conf = directory / "manimd.conf"
+    write(conf, attempts=3)
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
+
+    def courier() -> int:
+        found = [pid for pid, command in house.descendants(worker.pid).items() if " courier " in command]
+        return found[0] if len(found) == 1 else 0
+
+    first = house.until("a courier is there", courier)
+    write(conf, attempts=4)
+    reload(worker, "changed from now on: attempts")
+    assert courier() == first
+    secret = "whsec_" + "QUJD" * 11
+    write(conf, attempts=4, webhook_secret=secret)
+    reload(worker, "changed from now on: webhook_secret")
+    house.until("another courier is there", lambda: courier() not in (0, first))
+    assert worker.stop() == 0
+    assert secret not in worker.log.text()
+    assert "starting another" not in worker.log.text()
