@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import house
 import pytest
@@ -152,6 +154,34 @@ def test_status(redis: Redis, queue: Queue, worker: Worker) -> None:
     assert told["state"] == "completed"
     none = manimd("status", "never-was", redis=redis)
     assert none.returncode != 0 and "never-was" in none.stderr
+
+
+def test_status_of_a_busy_worker(redis: Redis, queue: Queue, worker: Worker) -> None:
+    """What it renders and how far, that it drains, then that it is gone."""
+    job_id = queue.push(SLOW)
+
+    def seen() -> dict[str, Any] | None:
+        workers = json.loads(manimd("status", "--json", redis=redis).stdout)["workers"]
+        jobs = workers[0]["jobs"] if workers else []
+        return workers[0] if jobs and jobs[0]["progress"] else None
+
+    told = house.until("the worker says how far it is", seen)
+    assert (told["state"], told["slots"], told["busy"]) == ("working", 1, 1)
+    assert told["version"] and told["manim"] and told["seen_ms_ago"] < 30000
+    job = told["jobs"][0]
+    assert (job["id"], job["attempt"]) == (job_id, 1)
+    assert job["progress"]["stage"] == "render" and job["progress"]["frames"] > 0
+    assert 0 <= job["beat_ms_ago"] < 30000
+    people = manimd("status", redis=redis).stdout
+    assert re.search(r"manimd \S+, Manim \S+  1 of 1 slots busy  up \d+ s  seen \d+ s ago", people), people
+    assert re.search(rf"{job_id}  attempt 1  render.* \d+ frames.* fps.*  beat \d+ s ago", people), people
+    worker.signal(signal.SIGTERM)
+    house.until("it drains", lambda: "1 of 1 slots busy, draining" in manimd("status", redis=redis).stdout)
+    worker.signal(signal.SIGTERM)
+    worker.stop()
+    assert "no worker is there" in manimd("status", redis=redis).stdout
+    with redis.connect() as db:
+        db("DEL", f"{house.QUEUE}:job:{job_id}", f"{house.QUEUE}:ready")
 
 
 def test_list(redis: Redis, queue: Queue, worker: Worker) -> None:

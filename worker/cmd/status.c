@@ -57,19 +57,71 @@ static int show_job(struct client *c, const char *id, bool json)
     return EXIT_DONE;
 }
 
+/* "4 s", "3 min", "2 h 5 min", "9 d 2 h" */
+static void print_span(double ms)
+{
+    double s = ms / 1000;
+    if (s < 120)
+        printf("%.0f s", s);
+    else if (s < 7200)
+        printf("%.0f min", s / 60);
+    else if (s < 172800)
+        printf("%d h %d min", (int)(s / 3600), (int)(s / 60) % 60);
+    else
+        printf("%d d %d h", (int)(s / 86400), (int)(s / 3600) % 24);
+}
+
+static void print_progress(const cJSON *progress)
+{
+    const cJSON *percent = item(progress, "percent"), *frames = item(progress, "frames");
+    const cJSON *fps = item(progress, "fps"), *eta_s = item(progress, "eta_s");
+    printf("  %s", *json_str(progress, "stage") ? json_str(progress, "stage") : "starting");
+    if (cJSON_IsNumber(percent))
+        printf(" %.0f%%", percent->valuedouble);
+    if (cJSON_IsNumber(frames))
+        printf(", %.0f frames", frames->valuedouble);
+    if (cJSON_IsNumber(fps))
+        printf(", %.1f fps", fps->valuedouble);
+    if (cJSON_IsNumber(eta_s)) {
+        printf(", ");
+        print_span(eta_s->valuedouble * 1000);
+        printf(" left");
+    }
+}
+
+static void print_rendered(const cJSON *job)
+{
+    printf("    %s  attempt %.0f", json_str(job, "id"), json_num(job, "attempt", 0));
+    print_progress(item(job, "progress"));
+    if (cJSON_IsNumber(item(job, "beat_ms_ago"))) {
+        printf("  beat ");
+        print_span(json_num(job, "beat_ms_ago", 0));
+        printf(" ago");
+    }
+    printf("\n");
+}
+
+static void print_worker(const cJSON *worker)
+{
+    double slots = json_num(worker, "slots", 0), busy = json_num(worker, "busy", 0);
+    bool draining = !strcmp(json_str(worker, "state"), "draining");
+    printf("%s  manimd %s, Manim %s  %.0f of %.0f slots busy%s  up ", json_str(worker, "name"),
+           json_str(worker, "version"), json_str(worker, "manim"), busy, slots,
+           !draining  ? ""
+           : busy > 0 ? ", draining"
+                      : ", drained");
+    print_span(json_num(worker, "since_ms_ago", 0));
+    printf("  seen ");
+    print_span(json_num(worker, "seen_ms_ago", 0));
+    printf(" ago\n");
+    const cJSON *job;
+    cJSON_ArrayForEach(job, item(worker, "jobs")) print_rendered(job);
+}
+
 static void print_workers(const cJSON *workers)
 {
     const cJSON *worker;
-    cJSON_ArrayForEach(worker, workers)
-    {
-        printf("%s  version %s  %.0f of %.0f slots busy  seen %.0f s ago\n",
-               json_str(worker, "name"), json_str(worker, "version"), json_num(worker, "busy", 0),
-               json_num(worker, "slots", 0), json_num(worker, "seen_ms_ago", 0) / 1000);
-        const cJSON *job;
-        cJSON_ArrayForEach(job, item(worker, "jobs"))
-            printf("    %s  attempt %.0f  %.0f%%\n", json_str(job, "id"),
-                   json_num(job, "attempt", 0), json_num(item(job, "progress"), "percent", 0));
-    }
+    cJSON_ArrayForEach(worker, workers) print_worker(worker);
     if (!cJSON_GetArraySize(workers))
         printf("no worker is there: start one with `manimd work`\n");
 }

@@ -485,6 +485,8 @@ void worker_drain(struct worker *w, int64_t timeout_ms)
 {
     if (w->closing)
         return; /* a signal while the last things are put away */
+    if (!w->draining && w->queue)
+        w->queue->ops->draining(w->queue);
     w->draining = true;
     supervisor_drain(w->supervisor, timeout_ms);
     offer(w);

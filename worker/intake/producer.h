@@ -75,8 +75,9 @@ int producer_rejected(struct producer *p, int limit, cJSON **ret, struct err *e)
  * counts retrying jobs too. */
 int producer_counts(struct producer *p, cJSON **ret, struct err *e);
 
-/* [{"name", "version", "slots", "busy", "seen_ms_ago", "jobs": [{"id",
- * "attempt", "progress"}]}], living workers only. */
+/* [{"name", "version", "manim", "state": "working"|"draining", "since_ms_ago",
+ * "slots", "busy", "seen_ms_ago", "jobs": [{"id", "attempt", "started_at_ms",
+ * "beat_ms_ago", "progress"}]}], living workers only; by the server's clock. */
 int producer_workers(struct producer *p, cJSON **ret, struct err *e);
 
 struct producer_watcher {

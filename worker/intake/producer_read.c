@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/json.h"
 #include "../base/own.h"
@@ -190,24 +189,67 @@ int producer_rejected(struct producer *p, int limit, cJSON **ret, struct err *e)
 
 /* ---- workers ---- */
 
-static void add_worker(struct producer *p, cJSON *into, const char *name)
+static void add_ago(cJSON *into, const char *name, const redisReply *at, int64_t now_ms)
+{
+    if (at->type != REDIS_REPLY_STRING) {
+        cJSON_AddNullToObject(into, name);
+        return;
+    }
+    int64_t ago_ms = now_ms - strtoll(at->str, NULL, 10);
+    json_add_int(into, name, ago_ms > 0 ? ago_ms : 0);
+}
+
+/* Of each job that a worker says it renders: when its lease was last renewed. */
+static void add_beats(struct producer *p, cJSON *jobs, int64_t now_ms)
+{
+    cJSON *job;
+    cJSON_ArrayForEach(job, jobs)
+    {
+        char key[KEY_MAX];
+        redisReply *r = NULL;
+        const char *id = json_str(job, "id");
+        if (!id || !job_valid_id(id))
+            continue;
+        keys_of(&p->keys, "job", id, key);
+        if (producer_ask(p, 3, (const char *[]){"HGET", key, "beat"}, &r, NULL) < 0)
+            continue;
+        add_ago(job, "beat_ms_ago", r, now_ms);
+        freeReplyObject(r);
+    }
+}
+
+static int server_ms(struct producer *p, int64_t *ret, struct err *e)
+{
+    redisReply *raw = NULL;
+    int rc = producer_ask(p, 1, (const char *[]){"TIME"}, &raw, e);
+    if (rc < 0)
+        return rc;
+    const struct reply r = reply_read(raw, false);
+    *ret = reply_number(&r, 0) * 1000 + reply_number(&r, 1) / 1000;
+    freeReplyObject(raw);
+    return 0;
+}
+
+static void add_worker(struct producer *p, cJSON *into, const char *name, int64_t now_ms)
 {
     char key[KEY_MAX];
     redisReply *r = NULL;
     keys_of(&p->keys, "w", name, key);
-    const char *argv[] = {"HMGET", key, "version", "slots", "busy", "seen", "jobs"};
-    if (producer_ask(p, 7, argv, &r, NULL) < 0)
+    const char *argv[] = {"HMGET", key,    "version", "manim", "state",
+                          "slots", "busy", "since",   "seen",  "jobs"};
+    if (producer_ask(p, 10, argv, &r, NULL) < 0)
         return;
-    if (r->elements == 5 && r->element[0]->type == REDIS_REPLY_STRING) {
+    if (r->elements == 8 && r->element[0]->type == REDIS_REPLY_STRING) {
         cJSON *worker = cJSON_CreateObject();
         cJSON_AddStringToObject(worker, "name", name);
-        read_field(worker, "version", TEXT, r->element[0]);
-        read_field(worker, "slots", NUMBER, r->element[1]);
-        read_field(worker, "busy", NUMBER, r->element[2]);
-        int64_t seen = r->element[3]->str ? strtoll(r->element[3]->str, NULL, 10) : 0;
-        int64_t ago = clock_unix_ms() - seen;
-        json_add_int(worker, "seen_ms_ago", ago > 0 ? ago : 0);
-        read_field(worker, "jobs", OBJECT, r->element[4]);
+        for (size_t i = 0; i < 3; i++)
+            read_field(worker, argv[i + 2], TEXT, r->element[i]);
+        for (size_t i = 3; i < 5; i++)
+            read_field(worker, argv[i + 2], NUMBER, r->element[i]);
+        add_ago(worker, "since_ms_ago", r->element[5], now_ms);
+        add_ago(worker, "seen_ms_ago", r->element[6], now_ms);
+        read_field(worker, "jobs", OBJECT, r->element[7]);
+        add_beats(p, cJSON_GetObjectItemCaseSensitive(worker, "jobs"), now_ms);
         cJSON_AddItemToArray(into, worker);
     }
     freeReplyObject(r);
@@ -216,14 +258,17 @@ static void add_worker(struct producer *p, cJSON *into, const char *name)
 int producer_workers(struct producer *p, cJSON **ret, struct err *e)
 {
     redisReply *reply = NULL;
+    int64_t now_ms = 0;
     const char *argv[] = {"ZREVRANGE", p->keys.workers, "0", "999"};
-    int rc = producer_ask(p, 4, argv, &reply, e);
+    int rc = server_ms(p, &now_ms, e);
+    if (rc == 0)
+        rc = producer_ask(p, 4, argv, &reply, e);
     if (rc < 0)
         return rc;
     *ret = cJSON_CreateArray();
     for (size_t i = 0; i < reply->elements; i++)
         if (reply->element[i]->str && job_valid_id(reply->element[i]->str))
-            add_worker(p, *ret, reply->element[i]->str);
+            add_worker(p, *ret, reply->element[i]->str, now_ms);
     freeReplyObject(reply);
     return 0;
 }

@@ -70,6 +70,8 @@ struct queue_ops {
     void (*finish)(struct queue *q, struct claim *c, enum outcome o, const char *result_json);
     void (*release)(struct queue *q, struct claim *c);
     void (*forget)(struct queue *q, struct claim *c);
+    /* The caller takes nothing more and ends what it holds: told to onlookers. */
+    void (*draining)(struct queue *q);
     void (*close)(struct queue *q);
 };
 struct queue {

@@ -269,6 +269,11 @@ static void op_forget(struct queue *base, struct claim *c)
     drop(dir_of(base), c->queue);
 }
 
+static void op_draining(struct queue *base)
+{
+    (void)base; /* nobody looks on */
+}
+
 static void op_close(struct queue *base)
 {
     struct queue_dir *q = dir_of(base);
@@ -286,6 +291,7 @@ static const struct queue_ops dir_ops = {
     .finish = op_finish,
     .release = op_release,
     .forget = op_forget,
+    .draining = op_draining,
     .close = op_close,
 };
 

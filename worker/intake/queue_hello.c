@@ -35,8 +35,10 @@ static int jobs_json(const struct queue_redis *q, struct buf *ret)
             continue;
         const char *progress = l->progress ? l->progress : l->shown;
         /* 64 slots of 2 KiB at most: below the ceiling. */
-        (void)buf_printf(ret, "%s{\"id\":\"%s\",\"attempt\":%d,\"progress\":%s}", n ? "," : "",
-                         l->id, l->claim.attempt, progress ? progress : "null");
+        (void)buf_printf(ret,
+                         "%s{\"id\":\"%s\",\"attempt\":%d,\"started_at_ms\":%lld,\"progress\":%s}",
+                         n ? "," : "", l->id, l->claim.attempt, (long long)l->claim.claimed_unix_ms,
+                         progress ? progress : "null");
         n++;
     }
     (void)buf_add_str(ret, "]");
@@ -52,7 +54,7 @@ static void hello_timer(struct queue_redis *q, struct lent *unused)
 void queue_hello(struct queue_redis *q)
 {
     own_buf struct buf jobs = BUF_INIT(CEILING_RESULT_BYTES);
-    char key[KEY_MAX], slots[24], seen[24], busy[24];
+    char key[KEY_MAX], slots[24], seen[24], busy[24], since[24];
     int n = jobs_json(q, &jobs);
     queue_timer(q, &q->hello, clock_jitter_ms(n ? BUSY_MS : IDLE_MS, 10), hello_timer, NULL);
     if (!queue_usable(q))
@@ -61,9 +63,14 @@ void queue_hello(struct queue_redis *q)
     snprintf(slots, sizeof(slots), "%lld", (long long)q->config->slots);
     snprintf(busy, sizeof(busy), "%d", n);
     snprintf(seen, sizeof(seen), "%lld", (long long)queue_server_ms(q));
-    ask(q, 14,
-        (const char *[]){"HSET", key, "name", q->worker, "version", MANIMD_VERSION, "slots", slots,
-                         "busy", busy, "seen", seen, "jobs", buf_str(&jobs)});
+    snprintf(since, sizeof(since), "%lld",
+             (long long)(queue_server_ms(q) - (clock_now_ms() - q->started_ms)));
+    ask(q, 20,
+        (const char *[]){
+            "HSET",         key,     "name",        q->worker, "version",
+            MANIMD_VERSION, "manim", MANIM_VERSION, "state",   q->draining ? "draining" : "working",
+            "since",        since,   "slots",       slots,     "busy",
+            busy,           "seen",  seen,          "jobs",    buf_str(&jobs)});
     ask(q, 3, (const char *[]){"EXPIRE", key, "60"});
     ask(q, 4, (const char *[]){"ZADD", q->keys.workers, seen, q->worker});
     q->hello_ms = clock_now_ms();

@@ -191,6 +191,13 @@ static void op_forget(struct queue *base, struct claim *c)
     queue_hello_soon(q);
 }
 
+static void op_draining(struct queue *base)
+{
+    struct queue_redis *q = queue_redis_of(base);
+    q->draining = true;
+    queue_hello(q);
+}
+
 /* On the way out: what we hold, or may be granted yet, is given back at once
  * instead of waiting for its lease. Best effort, nobody hears the answer. */
 static void give_back(struct queue_redis *q)
@@ -232,6 +239,7 @@ static const struct queue_ops redis_ops = {
     .finish = queue_op_finish,
     .release = queue_op_release,
     .forget = op_forget,
+    .draining = op_draining,
     .close = op_close,
 };
 

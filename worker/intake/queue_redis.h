@@ -128,7 +128,8 @@ struct queue_redis {
     int64_t hello_ms;
     bool told_empty;
 
-    int busy; /* callbacks under way */
+    bool draining; /* said to onlookers */
+    int busy;      /* callbacks under way */
     bool closed;
 };
 
