@@ -87,8 +87,11 @@ static void cluster(void **state)
 {
     struct world w = {0};
     struct err e = ERR_INIT;
+    char port[16];
     (void)state;
-    redis_fixture_start(&w.redis, (const char *[]){"--cluster-enabled", "yes", NULL});
+    snprintf(port, sizeof(port), "%d", redis_fixture_port()); /* unsaid, it is 10000 above */
+    redis_fixture_start(&w.redis,
+                        (const char *[]){"--cluster-enabled", "yes", "--cluster-port", port, NULL});
     assert_true(open_queue(&w, &e) < 0);
     assert_non_null(strstr(e.text, "a cluster, which is not supported yet"));
     world_stop(&w);
