@@ -49,20 +49,19 @@ static void test_signs(void **state)
 static void test_wrong_secrets(void **state)
 {
     (void)state;
-    static const char *const wrong[] =
-        {
-            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", /* no prefix */
-            "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            "whsec_",
-            "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw",      /* not whole */
-            "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=", /* bits too many */
-            "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRY=",             /* 23 bytes */
-            "whsec_AAECAwQF-gcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", /* another alphabet */
-            "whsec_AAEC=wQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            "whsec_"
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-            "A=", /* 65 */
-        };
+    static const char *const wrong[] = {
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", /* no prefix */
+        "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "whsec_",
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxw",      /* not whole */
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9=", /* bits too many */
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRY=",             /* 23 bytes */
+        "whsec_AAECAwQF-gcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", /* another alphabet */
+        "whsec_AAEC=wQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "whsec_"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "A=", /* 65 */
+    };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct webhook_secrets s;
         struct err e = ERR_INIT;
