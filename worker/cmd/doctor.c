@@ -141,14 +141,29 @@ static void check_sandbox(struct doctor *d)
     note(d, "sandbox", enough ? GRADE_GOOD : GRADE_BAD, text);
 }
 
+/* `--queue` is also the option that names a queue: without a name behind it, it
+ * asks for the check. */
+static bool take_queue_flag(int *argc, char **argv)
+{
+    for (int i = 0; i < *argc && strcmp(argv[i], "--"); i++) {
+        if (strcmp(argv[i], "--queue") || (i + 1 < *argc && strncmp(argv[i + 1], "--", 2)))
+            continue;
+        memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv); /* with its NULL */
+        --*argc;
+        return true;
+    }
+    return false;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     static void (*const checks[])(struct doctor *) = {check_parts, check_manim, check_redis,
                                                       check_store, check_sandbox};
     struct doctor d = {0};
-    bool queue = false, repair = false;
+    bool queue = take_queue_flag(&argc, argv), repair = false;
     const struct arg table[] = {
-        {"queue", 0, ARG_FLAG, &queue, NULL, "check the queue's keys instead", 0, 0},
+        {"queue", 0, ARG_FLAG, &queue, NULL, "(without a name) check the queue's keys instead", 0,
+         0},
         {"repair", 0, ARG_FLAG, &repair, NULL, "with --queue: mend what disagrees", 0, 0},
         {"json", 0, ARG_FLAG, &d.json, NULL, "for machines", 0, 0},
         {0}};
@@ -156,8 +171,8 @@ int cmd_doctor(int argc, char **argv)
         .usage = "doctor [--queue [--repair]] [--json] [options]",
         .about = "Tries everything that a worker needs: its parts, Manim, Redis, the store, each\n"
                  "layer of the sandbox. With --queue, whether every job of the queue is where its\n"
-                 "hash says; workers may run meanwhile. Exits with 3 when something is missing,\n"
-                 "or disagrees and was not mended.",
+                 "hash says (--queue --queue=NAME: of that queue); workers may run meanwhile.\n"
+                 "Exits with 3 when something is missing, or disagrees and was not mended.",
         .table = table,
     };
     int exit;
