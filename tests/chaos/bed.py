@@ -1,8 +1,8 @@
 """A bed for one experiment: a Redis, a fleet of workers, and what is known of them.
 
 Everything lives beneath one directory; every process that belongs to a bed has
-that directory in its command line, so that several beds can run side by side
-and each can still say what it left behind.
+that directory in its command line or environment, so that several beds can run
+side by side and each can still say what it left behind.
 """
 
 from __future__ import annotations
@@ -37,6 +37,28 @@ PREFIX = house.QUEUE + ":"
 AWAY = (OSError, ConnectionError, RespError)  # what a client of a Redis under fire sees
 
 
+OURS: set[int] = set()
+"""Children that somebody here waits for."""
+_spawning = threading.Lock()
+
+
+def spawn(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a child that we wait for ourselves."""
+    with _spawning:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        OURS.add(process.pid)
+    return process
+
+
+def reap_orphans() -> None:
+    """What a killed supervisor left comes to us: collect its exit."""
+    with _spawning:
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):
+                for pid in {int(p) for p in (task / "children").read_text().split()} - OURS:
+                    os.waitpid(pid, os.WNOHANG)
+
+
 class Server(house.Redis):
     """A redis-server that can be hurt: its clock, its disk, its power."""
 
@@ -55,7 +77,7 @@ class Server(house.Redis):
         arguments += ["--auto-aof-rewrite-percentage", "0", "--enable-debug-command", "yes"]
         environment = house.environment(LD_PRELOAD=str(self._shim), CLOCK_SHIM_FILE=str(self._offset))
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = spawn(
                 ["redis-server", *arguments], stdout=log, stderr=log, env=environment, preexec_fn=deaf_to_limits
             )
         house.until("redis-server answers", self.answers)
@@ -84,6 +106,14 @@ class Server(house.Redis):
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+def of_process(pid: int, name: str) -> bytes:
+    """A file of /proc/PID, or nothing when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
 def deaf_to_limits() -> None:
     """A write past the limit answers EFBIG instead of killing."""
     house.clean_of_quits()
@@ -100,20 +130,21 @@ class Member:
         self.log = fleet.bed.directory / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.excused = False  # this death was our doing
+        self.buried = False  # its end was seen
         self.keep = True  # start another when it is gone
 
     def start(self) -> None:
         """Start a worker."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = spawn(
                 self.fleet.command(self.options),
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=house.environment(TMPDIR=str(self.fleet.bed.tmp)),
                 preexec_fn=house.clean_of_quits,
             )
         self.excused = False
+        self.buried = False
 
     @property
     def alive(self) -> bool:
@@ -127,14 +158,19 @@ class Member:
         if self.process:
             self.process.send_signal(signo)
 
+    def children(self) -> list[int]:
+        """Its stages' pids, and its courier's."""
+        if not self.alive or not self.process:
+            return []
+        pid = self.process.pid
+        try:
+            return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
+
     def stages(self) -> list[int]:
         """Its stages' pids."""
-        try:
-            assert self.process
-            pid = self.process.pid
-            return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        except (OSError, AssertionError):
-            return []
+        return [pid for pid in self.children() if b"\0stage\0" in of_process(pid, "cmdline")]
 
     def descriptors(self) -> int:
         """How many it has open."""
@@ -180,7 +216,8 @@ class Fleet:
         """Start more workers."""
         added = []
         for _ in range(count):
-            member = Member(self, f"w{len(self.members)}", options)
+            name = f"w{len(self.members)}"
+            member = Member(self, name, {"worker_name": name} | options)
             member.keep = keep
             member.start()
             self.members.append(member)
@@ -194,8 +231,9 @@ class Fleet:
 
     def _keep(self) -> None:
         while not self._closing.wait(0.02):
+            reap_orphans()
             for member in self.members:
-                if member.alive and member.process and member.process.poll() is not None:
+                if member.process and member.process.poll() is not None:
                     self._bury(member)
                     if member.keep and not self._closing.is_set():
                         member.start()
@@ -203,6 +241,9 @@ class Fleet:
     def _bury(self, member: Member) -> None:
         assert member.process
         code = member.process.returncode
+        if member.buried:
+            return
+        member.buried = True
         if code == -signal.SIGKILL or (member.excused and code == 0):
             return  # by us, or by a poisonous job
         self.deaths.append(f"{member.name} (pid {member.process.pid}) ended with {code}")
@@ -222,7 +263,7 @@ class Fleet:
             if member.alive:
                 member.signal(signal.SIGTERM)
         for member in self.members:
-            if member.alive and member.process:
+            if member.process:
                 house.wait_exit(member.process, 60)
                 self._bury(member)
 
@@ -265,10 +306,12 @@ class Bed:
                 time.sleep(0.05)
 
     def processes(self) -> dict[int, str]:
-        """What of it lives, but for Redis."""
+        """What of it lives, but for Redis: what names its directory in command or environment."""
         of_redis = {self.server.process.pid} if self.server.process else set()
         below = house.descendants(os.getpid())
-        return {p: c for p, c in below.items() if str(self.directory) in c and p not in of_redis}
+        mark = str(self.directory).encode()
+        return {p: c for p, c in below.items() if p not in of_redis and
+                (mark in of_process(p, "cmdline") or mark in of_process(p, "environ"))}
 
     def sweep(self) -> None:
         """What SIGKILL left in the work directory goes with the next start of a worker.
@@ -277,11 +320,12 @@ class Bed:
         """
         for path in self.work.glob(".*"):
             os.utime(path, (0, 0))
-        last = Member(self.fleet, "last", {"until_empty": None})
-        command = [w for w in self.fleet.command({}) if not w.startswith("--until")]
-        with last.log.open("ab") as log:
-            subprocess.run([*command, "--until-empty"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60,
-                           env=house.environment(TMPDIR=str(self.tmp)), preexec_fn=house.clean_of_quits, check=True)
+        with (self.directory / "last.log").open("ab") as log:
+            last = spawn([*self.fleet.command({}), "--until-empty"], stdout=log, stderr=log,
+                         env=house.environment(TMPDIR=str(self.tmp)), preexec_fn=house.clean_of_quits)
+            code = house.wait_exit(last, 60)
+        assert code == 0, f"the last worker ended with {code}"
+        reap_orphans()
 
     def close(self, keep: bool = False) -> None:
         """End everything; keep the directory when somebody has to look at it."""

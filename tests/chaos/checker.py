@@ -48,7 +48,7 @@ class Tail(threading.Thread):
                 self._ending.wait(0.05)
 
     def _read(self, db: Resp) -> None:
-        answer = db("XREAD", "COUNT", 1000, "BLOCK", 500, "STREAMS", PREFIX + "ev", self.last)
+        answer = db("XREAD", "COUNT", 1000, "BLOCK", 100, "STREAMS", PREFIX + "ev", self.last)
         for at, fields in answer[0][1] if answer else []:
             event = dict(zip(fields[::2], fields[1::2], strict=True))
             self.counts[event["event"]] += 1

@@ -125,7 +125,7 @@ class Faults:
         return bool(alive)
 
     def _stage_kill(self) -> bool:
-        stages = [pid for m in self.bed.fleet.members if m.alive for pid in m.stages()]
+        stages = [pid for m in self.bed.fleet.members for pid in m.children()]
         if stages:
             with suppress(ProcessLookupError):
                 os.kill(self.random.choice(stages), signal.SIGKILL)

@@ -7,6 +7,7 @@ cut, just before the server hears of it or just before the client hears of it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import selectors
 import socket
@@ -18,11 +19,13 @@ from pathlib import Path
 LUA = Path(__file__).parents[2] / "worker" / "intake" / "lua"
 
 
+@functools.cache
 def script_text(name: str) -> str:
     """A script as the worker sends it."""
     return (LUA / "lib.lua").read_text() + (LUA / f"{name}.lua").read_text()
 
 
+@functools.cache
 def script_sha1(name: str) -> bytes:
     """The name that EVALSHA calls it by."""
     return hashlib.sha1(script_text(name).encode()).hexdigest().encode()
@@ -34,7 +37,7 @@ class Pair:
 
     client: socket.socket
     server: socket.socket
-    kind: str = "beats"  # until it asks for what only the others ask
+    kind: str = ""  # not known yet (or a courier's)
     hole: bool = False
     cut_at_reply: bool = False
 
@@ -137,8 +140,10 @@ class Proxy:
     def _up(self, pair: Pair, data: bytes) -> None:
         if b"BLMOVE" in data or b"LMOVE" in data:
             pair.kind = "blocker"
-        elif b"CONFIG" in data:
+        elif b"CONFIG" in data or b"maxmemory" in data:
             pair.kind = "commands"
+        elif script_sha1("beat") in data or script_text("beat")[-80:].encode() in data:
+            pair.kind = "beats"
         trap = self.trap
         if trap and not trap.sprung.is_set() and script_sha1(trap.script) in data:
             if not trap.after:
