@@ -352,6 +352,32 @@ static void the_table_prints_as_json_and_text(void **state)
     assert_contains(people, "slots                  1, from 1 to 64\n    jobs rendered");
 }
 
+/* What may change while a worker runs is taken; the rest is only named. */
+static void a_running_worker_takes_what_is_live(void **state)
+{
+    struct config c = {0}, fresh = {0};
+    own_free char *taken = NULL;
+    own_free char *fixed = NULL;
+    (void)state;
+    char before[] = "--attempts=3 --store-dir=/a --slots=2 --s3-secret-access-key=old --queue=q";
+    char after[] = "--attempts=7 --slots=4 --s3-secret-access-key=new --queue=q --allow-http "
+                   "--log-level=debug";
+    assert_int_equal(load(&c, before, NULL), 0);
+    assert_int_equal(load(&fresh, after, NULL), 0);
+    config_adopt(&c, &fresh, &taken, &fixed);
+    config_done(&fresh);
+    assert_string_equal(taken, "attempts, store_dir, s3_secret_access_key, allow_http, log_level");
+    assert_string_equal(fixed, "slots");
+    assert_int_equal(c.attempts, 7);
+    assert_null(c.store_dir);
+    assert_string_equal(c.s3_secret_access_key, "new");
+    assert_string_equal(c.log_level, "debug");
+    assert_true(c.allow_http);
+    assert_int_equal(c.slots, 2);
+    assert_string_equal(c.queue, "q");
+    config_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup(a_stage_is_given_only_its_own, setup),
         cmocka_unit_test_setup(a_stage_reads_what_the_worker_had, setup),
         cmocka_unit_test_setup(scrubbing_wipes_the_bytes, setup),
+        cmocka_unit_test_setup(a_running_worker_takes_what_is_live, setup),
         cmocka_unit_test_setup(the_table_prints_as_json_and_text, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
