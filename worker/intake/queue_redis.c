@@ -119,13 +119,28 @@ static void on_time_reply(struct queue_redis *q, struct lent *l, const struct re
 
 /* ---- the connections' own words ---- */
 
+/* A break that is over before anybody's beat is due again cost nobody his lease:
+ * counted as one, a network that cuts every connection twice a minute would keep
+ * the reaper from ever coming by. */
+static void note_break(struct queue_redis *q, bool up)
+{
+    int64_t now_ms = clock_now_ms();
+    if (!up && !q->down_since_ms)
+        q->down_since_ms = now_ms;
+    if (!up)
+        return;
+    if (!q->up_since_ms || now_ms - q->down_since_ms > q->config->lease_ms / 3)
+        q->up_since_ms = now_ms;
+    q->down_since_ms = 0;
+}
+
 static void on_commands_state(void *arg, bool up, const char *why)
 {
     struct queue_redis *q = arg;
     if (q->closed)
         return;
     queue_enter(q);
-    q->up_since_ms = up ? clock_now_ms() : 0;
+    note_break(q, up);
     if (up) {
         queue_ask(q, q->commands,
                   &(struct redis_request){.argc = 1, .argv = (const char *[]){"TIME"}},

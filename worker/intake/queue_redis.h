@@ -96,9 +96,9 @@ struct queue_redis {
     struct redis *blocker, *commands, *beats;
     char worker[128];
     int64_t started_ms;
-    int64_t up_since_ms;  /* of `commands`; 0 while down */
-    int64_t clock_off_ms; /* the server's clock minus ours */
-    int up_count;
+    int64_t up_since_ms;   /* of `commands`, short breaks apart; 0 before the first time */
+    int64_t down_since_ms; /* 0 while up */
+    int64_t clock_off_ms;  /* the server's clock minus ours */
     bool was_up;
     char state_why[512];
     char warned[256]; /* the last warning, said once a while */

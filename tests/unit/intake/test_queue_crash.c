@@ -180,6 +180,32 @@ static void reaps_late(void **state)
     world_stop(&w);
 }
 
+/* A connection that is cut again and again is not an outage; a long one is. */
+static void reaps_between_breaks(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, NULL);
+    claim_one(&w, "a1", "");
+    struct queue_redis *q = world_inside(&w);
+    for (int is_long = 0; is_long <= 1; is_long++) {
+        may_reap(&w);
+        freeReplyObject(redis_fixture_do(
+            &w.redis, "HSET " KEY("job:zz") " state active token x payload {} attempt 1"));
+        vanish(&w, "zz");
+        redis_reconnect(q->commands, "test");
+        WAIT_FOR(&w, !redis_is_up(q->commands));
+        q->down_since_ms -= is_long ? w.config.lease_ms : 0;
+        WAIT_FOR(&w, redis_is_up(q->commands) && w.up);
+        world_tick(&w);
+        if (!is_long)
+            WAIT_FOR(&w, !world_is(&w, "zz", "active"));
+    }
+    world_pass(&w, 500);
+    assert_true(world_is(&w, "zz", "active"));
+    world_stop(&w);
+}
+
 static void redis_killed(void **state)
 {
     struct world w;
@@ -339,12 +365,19 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stale),           cmocka_unit_test(lost_answers),
-        cmocka_unit_test(lost_grant),      cmocka_unit_test(adopts),
-        cmocka_unit_test(reaps),           cmocka_unit_test(reaps_late),
-        cmocka_unit_test(redis_killed),    cmocka_unit_test(clients_killed),
-        cmocka_unit_test(scripts_flushed), cmocka_unit_test(wrong_types),
-        cmocka_unit_test(broken_hashes),   cmocka_unit_test(no_memory),
+        cmocka_unit_test(stale),
+        cmocka_unit_test(lost_answers),
+        cmocka_unit_test(lost_grant),
+        cmocka_unit_test(adopts),
+        cmocka_unit_test(reaps),
+        cmocka_unit_test(reaps_late),
+        cmocka_unit_test(reaps_between_breaks),
+        cmocka_unit_test(redis_killed),
+        cmocka_unit_test(clients_killed),
+        cmocka_unit_test(scripts_flushed),
+        cmocka_unit_test(wrong_types),
+        cmocka_unit_test(broken_hashes),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
