@@ -7,6 +7,7 @@ side by side and each can still say what it left behind.
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import random
@@ -27,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 import house  # noqa: E402
 from resp import Resp, RespError  # noqa: E402
+
+__all__ = ["Resp", "RespError", "house"]  # for the others, who need not know the path
 
 LEASE_MS = 1000
 TICK_MS = 5500  # the reaper's, with its jitter
@@ -207,6 +210,7 @@ class Fleet:
             "redis_url": bed.server.url, "store_dir": bed.store, "work_dir": bed.work, "slots": 2,
             "lease_ms": LEASE_MS, "retry_base_ms": 20, "attempts": ATTEMPTS, "crashes": CRASHES,
             "zygote_jobs": 0, "sandbox": "none", "encoder": "/bin/true", "drain_timeout_s": 5,
+            "harness": house.ROOT / "worker" / "render" / "harness",
         }  # fmt: skip
         settings |= options
         self.started += 1
@@ -227,7 +231,7 @@ class Fleet:
     def ready(self) -> None:
         """Wait until each has said that it takes jobs."""
         for member in self.members:
-            house.until(f"{member.name} is ready", lambda m=member: m.says("ready:"), 30)
+            house.until(f"{member.name} is ready", functools.partial(member.says, "ready:"), 30)
 
     def _keep(self) -> None:
         while not self._closing.wait(0.02):
@@ -246,6 +250,8 @@ class Fleet:
         member.buried = True
         if code == -signal.SIGKILL or (member.excused and code == 0):
             return  # by us, or by a poisonous job
+        if member.excused and code == -signal.SIGTERM and not member.says(f'"process.pid":{member.process.pid}'):
+            return  # told to go before it had begun anything
         self.deaths.append(f"{member.name} (pid {member.process.pid}) ended with {code}")
 
     def resume(self) -> None:

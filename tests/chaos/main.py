@@ -148,6 +148,25 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def run_chosen(asked: argparse.Namespace, build: Path, count: Count) -> None:
+    """The experiments side by side, then what wants the machine for itself."""
+    wanted = [e for e in experiments() if e.bounded or not asked.check or asked.only]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for experiment in wanted:
+            if not asked.only or asked.only in experiment.name:
+                pool.submit(perform, experiment, build, asked.seed, not asked.check, count)
+    jobs = asked.jobs or (300 if asked.check else mixed.WHOLE.jobs)
+    alone: list[tuple[str, bool, Callable[[], None]]] = [
+        ("mixed_run", True, lambda: run_mixed(build, asked.seed, mixed.WHOLE.scaled(jobs), count)),
+        ("real_mix", True, lambda: run_one("real_mix", real_mix, build, asked.seed, count)),
+        ("reclaim", False, lambda: run_one(
+            "reclaim_at_the_default_lease", reclaim_at_the_default_lease, build, asked.seed, count)),
+    ]  # fmt: skip
+    for name, bounded, what in alone:
+        if (bounded or not asked.check) and (not asked.only or asked.only in name):
+            what()
+
+
 def main() -> int:
     """Run what was asked for."""
     asked = arguments()
@@ -157,18 +176,7 @@ def main() -> int:
     if asked.soak:
         run_one("soak", lambda b, s: soak.run(b, s, asked.soak), build, asked.seed, count)
     else:
-        chosen = [e for e in experiments() if e.bounded or not asked.check or asked.only]
-        chosen = [e for e in chosen if not asked.only or asked.only in e.name]
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for experiment in chosen:
-                pool.submit(perform, experiment, build, asked.seed, not asked.check, count)
-        jobs = asked.jobs or (300 if asked.check else mixed.WHOLE.jobs)
-        if not asked.only or asked.only in "mixed":
-            run_mixed(build, asked.seed, mixed.WHOLE.scaled(jobs), count)
-        if not asked.only or asked.only in "real":
-            run_one("real_mix", real_mix, build, asked.seed, count)
-        if not asked.check and (not asked.only or asked.only in "reclaim"):
-            run_one("reclaim_at_the_default_lease", reclaim_at_the_default_lease, build, asked.seed, count)
+        run_chosen(asked, build, count)
     print(f"chaos: {count.passed} passed, {count.failed} failed")
     return 1 if count.failed else 0
 

@@ -23,6 +23,9 @@ from bed import AWAY, CRASHES, RECLAIM_S, Bed
 from jobs import Ledger, Producer
 
 
+DEATHS_ENOUGH = 20  # of workers that nobody killed
+
+
 @dataclass(frozen=True)
 class Plan:
     """How much of what."""
@@ -112,7 +115,7 @@ class Faults:
         if alive:
             member = self.random.choice(alive)
             member.signal(signal.SIGTERM)
-            self._later(self.random.uniform(0, 0.2), lambda: member.alive and member.signal(signal.SIGTERM))
+            self._later(self.random.uniform(0, 0.2), lambda: member.signal(signal.SIGTERM))
         return bool(alive)
 
     def _stop(self) -> bool:
@@ -173,16 +176,30 @@ def run(build: Path, seed: int, plan: Plan, say: Callable[[str], None] = lambda 
     ledger = Ledger()
     tail = checker.Tail(bed)
     tail.start()
+    try:
+        faults = rage(bed, ledger, tail, plan, say)
+        finish(bed, ledger, tail, report)
+    except BaseException:
+        bed.close()
+        raise
+    report.faults, report.jobs, report.seconds = faults.done, len(ledger.wishes), time.monotonic() - began
+    return report, bed
+
+
+def rage(bed: Bed, ledger: Ledger, tail: checker.Tail, plan: Plan, say: Callable[[str], None]) -> Faults:
+    """Push everything, do everything, heal."""
     bed.fleet.add(plan.workers)
     producer = Producer(bed, ledger, plan.jobs, lambda: len(ledger.wishes) - len(tail.ends))
     faults = Faults(bed, bed.random)
     points = schedule(plan, bed.random)
     producer.start()
-    told = began
+    began = told = time.monotonic()
     while producer.is_alive():
         while points and points[0][0] <= producer.pushed:
             faults.do(points.pop(0)[1])
         time.sleep(0.01)
+        if len(bed.fleet.deaths) > DEATHS_ENOUGH:
+            raise AssertionError(f"workers die by themselves: {bed.fleet.deaths[:5]}")
         if time.monotonic() - told > 30:
             told = time.monotonic()
             say(f"  {producer.pushed} pushed, {len(tail.ends)} ended, {sum(faults.done.values())} faults, "
@@ -192,15 +209,15 @@ def run(build: Path, seed: int, plan: Plan, say: Callable[[str], None] = lambda 
     if producer.failed:
         raise producer.failed
     faults.heal()
-    finish(bed, ledger, tail, report)
-    report.faults, report.jobs, report.seconds = faults.done, len(ledger.wishes), time.monotonic() - began
-    return report, bed
+    return faults
 
 
 def finish(bed: Bed, ledger: Ledger, tail: checker.Tail, report: Report) -> None:
     """Heal, stop, check."""
     healing = time.monotonic()
-    checker.settle(bed, ledger, RECLAIM_S * (CRASHES + 2))
+    # What kills workers is run alone, again and again, until it is given up.
+    poison = sum(w.kind == "poison" for w in ledger.wishes.values())
+    checker.settle(bed, ledger, RECLAIM_S * (CRASHES + 2) + 5 * poison)
     report.healed_s = time.monotonic() - healing
     bed.fleet.stop()
     tail.stop()

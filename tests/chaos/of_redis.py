@@ -138,8 +138,8 @@ def everything_in_a_black_hole(t: Trial) -> None:
     t.push("a", sleep_ms=1000)
     t.wait("a", "active")
     proxy.hole_all = True
-    for kind in ("blocker", "beats", "commands"):
-        proxy.hole(kind)
+    for pair in list(proxy.pairs):
+        pair.hole = True
     t.workers(1)
     t.wait("a", "completed")
     proxy.hole_all = False

@@ -123,7 +123,7 @@ def rolling_deploy(t: Trial) -> None:
         process = member.process
         assert process
         member.signal(signal.SIGTERM)
-        t.until(f"{member.name} goes", lambda p=process: p.returncode is not None)
+        t.until(f"{member.name} goes", lambda: process.returncode is not None)  # noqa: B023
     for i in range(40):
         found = t.wait(f"n{i}", "completed")
         assert (found["attempt"], found["crashes"]) == ("1", "0"), found
@@ -142,7 +142,7 @@ def told_twice(t: Trial) -> None:
         holder.signal(signal.SIGTERM)
         time.sleep(0.1)
         holder.signal(signal.SIGTERM)
-        t.until(f"{holder.name} goes", lambda p=process: p.returncode is not None, 10)
+        t.until(f"{holder.name} goes", lambda: process.returncode is not None, 10)  # noqa: B023
         assert time.monotonic() - began < 5, "it must be gone before the eviction's SIGKILL"
     for i in range(8):
         found = t.wait(f"n{i}", "completed", patience_s=60)
