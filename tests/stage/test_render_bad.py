@@ -163,8 +163,29 @@ def test_one_endless_line() -> None:
 
 def test_fork_bomb() -> None:
     code = scene("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass")
-    ended = render(code, timeout_s=4, processes=40)
-    assert ended.outcome.endswith("_limit"), ended.result
+    error = fails(code, "process_limit", timeout_s=60, processes=40).error
+    assert error["message"] == "the scene started more processes than `processes` allows"
+
+
+@pytest.mark.parametrize("start", ["subprocess.Popen(['sleep', '100'])", "threading.Thread(target=time.sleep, args=(100,), daemon=True).start()"])
+def test_many_processes_by_other_ways(start: str) -> None:
+    """Whether the kernel refuses first or the watch sees it first."""
+    code = scene(f"import subprocess, threading, time\nwhile True: {start}")
+    error = fails(code, "process_limit", timeout_s=60, processes=16).error
+    assert "more processes than `processes` allows" in error["message"]
+
+
+def test_fills_its_own_directory() -> None:
+    code = scene("for n in range(10**9):\n    open(f'f{n}', 'wb').write(b'x' * (1 << 20))")
+    error = fails(code, "disk_limit", timeout_s=60, disk_mb=30).error
+    assert error["message"] == "the scene wrote more than disk_mb, or more files than are allowed"
+
+
+def test_one_file_larger_than_its_disk() -> None:
+    """The kernel stops it at the limit itself, so that no look sees more than is allowed."""
+    code = scene("out = open('f', 'wb')\nwhile True: out.write(b'x' * (1 << 20))")
+    error = fails(code, "disk_limit", timeout_s=60, disk_mb=30).error
+    assert "disk_mb" in error["message"]
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(7)", "os.kill(os.getpid(), 9)"])

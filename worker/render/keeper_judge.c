@@ -40,8 +40,8 @@ void verdict_say(struct verdict *v, enum outcome outcome, const char *format, ..
 
 /* What a scene's own words may choose. */
 static const enum outcome scene_may_say[] = {
-    OUTCOME_source_rejected, OUTCOME_scene_error,    OUTCOME_tex_error,
-    OUTCOME_memory_limit,    OUTCOME_output_missing,
+    OUTCOME_source_rejected, OUTCOME_scene_error,   OUTCOME_tex_error,  OUTCOME_memory_limit,
+    OUTCOME_output_missing,  OUTCOME_process_limit, OUTCOME_disk_limit,
 };
 
 static bool scene_said(const cJSON *word, enum outcome *ret)

@@ -3,6 +3,7 @@ message and an excerpt; for TeX, TeX's own message and source line."""
 
 from __future__ import annotations
 
+import errno
 import linecache
 import os
 import re
@@ -230,6 +231,35 @@ def sentence(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
+def starts_something(error: BaseException) -> bool:
+    """Whether it was raised where a process is started."""
+    frames = frames_of(error.__traceback__)
+    if not frames:
+        return False
+    file_name = frames[-1].tb_frame.f_code.co_filename
+    line = linecache.getline(file_name, frames[-1].tb_lineno)
+    return file_name.endswith((os.sep + "subprocess.py", os.sep + "popen_fork.py")) or "fork" in line
+
+
+def outcome_of(error: BaseException) -> str:
+    """The limit that an exception stands for: the kernel refused, and the watch
+    from outside, which looks every so often, may not have seen why."""
+    if isinstance(error, MemoryError):
+        return "memory_limit"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return "disk_limit"
+    refused = isinstance(error, OSError) and error.errno == errno.EAGAIN and starts_something(error)
+    if refused or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
+        return "process_limit"
+    return "scene_error"
+
+
+LIMIT_WORDS = {
+    "process_limit": "the scene started more processes than `processes` allows: ",
+    "disk_limit": "the scene wrote a file larger than disk_mb allows: ",
+}
+
+
 def result_of(error: BaseException, path: str) -> dict[str, Any]:
     """The outcome and the words for whatever ended the scene."""
     if isinstance(error, JobFault):
@@ -237,12 +267,12 @@ def result_of(error: BaseException, path: str) -> dict[str, Any]:
     frame = tex_frame(error)
     if frame is not None and isinstance(error, (ValueError, RuntimeError, OSError)):
         return tex_result(error, frame, path)
-    memory = isinstance(error, MemoryError)
+    outcome = outcome_of(error)
     return {
-        "outcome": "memory_limit" if memory else "scene_error",
+        "outcome": outcome,
         "error": {
             "code": type(error).__name__,
-            "message": sentence(error)[:MESSAGE_CHARS],
+            "message": (LIMIT_WORDS.get(outcome, "") + sentence(error))[:MESSAGE_CHARS],
             **place(error, path),
             "traceback": user_traceback(error, path),
         },
