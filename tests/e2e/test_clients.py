@@ -14,6 +14,7 @@ from typing import Any
 
 import house
 import pytest
+from conftest import WorkerMaker
 from house import GOOD, MANIMD, Queue, Redis, Worker, environment, manimd
 
 SLOW = GOOD.replace(
@@ -93,6 +94,31 @@ def test_watch_of_nobody(redis: Redis) -> None:
     """An id that cannot be one is usage, not a wait for ever."""
     done = manimd("watch", "../etc", redis=redis)
     assert done.returncode == 2 and "../etc" in done.stderr
+
+
+def test_watch_of_what_was_never_pushed(redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """Says at once that it waits, and follows the job when it comes."""
+    watched = [(("--json",), "stdout", r'^\{"state":"unknown"\}$'), ((), "stderr", "^waiting for later to be pushed$")]
+    running = []
+    for words, stream, told in watched:
+        process = subprocess.Popen(
+            [str(MANIMD), "watch", "later", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(MANIMD_REDIS_URL=redis.url),
+        )
+        lines = house.Lines(getattr(process, stream))
+        lines.wait(told, 10)
+        running.append((process, lines))
+    assert all(process.poll() is None for process, _ in running)
+    start_worker().ready()
+    queue.push(id="later")
+    for process, _ in running:
+        assert house.wait_exit(process) == 0
+    assert json.loads(running[0][1].join().splitlines()[-1])["state"] == "completed"
+    for process, lines in running:
+        lines.join()
+        process.stdout.close(), process.stderr.close()
 
 
 def test_cancel_while_rendering(redis: Redis, queue: Queue, worker: Worker) -> None:
