@@ -21,6 +21,7 @@
 #include "../events/result.h"
 #include "../render/render.h"
 #include "../sandbox/box.h"
+#include "../supervise/private_dir.h"
 #include "courier_seat.h"
 #include "progress_json.h"
 #include "settings.h"
@@ -40,8 +41,8 @@ struct worker {
     struct supervisor *supervisor;
     struct zygotes *zygotes;
     struct queue *queue;
-    struct courier_seat *courier; /* NULL: no Redis, no webhooks */
-    char *private_dir;            /* the work directory when we made it */
+    struct courier_seat *courier;   /* NULL: no Redis, no webhooks */
+    struct private_dir private_dir; /* the work directory when none was named */
     char **env[STAGE_COUNT];
     uid_t uid_base;
     int running;
@@ -314,30 +315,13 @@ static int check_sandbox(const struct worker *w, struct err *e)
     if ((int)level >= wanted)
         return 0;
     const char *why = "";
-    for (int i = 0; i < LAYER_NAMESPACES && !*why; i++)
+    for (int i = 0; i < LAYER_COUNT && !*why; i++)
         if (layers[i].state != LAYER_ACTIVE)
             why = layers[i].reason;
     return err_set(e, -EPERM, FAULT_HOST,
                    "sandbox: this machine reaches level \"%s\" and \"%s\" is the least allowed "
                    "(%s); see `manimd doctor`, or allow it by name with --sandbox %s",
                    box_level_name(level), w->spec.config->sandbox, why, box_level_name(level));
-}
-
-static int make_work_dir(struct worker *w, struct err *e)
-{
-    if (w->spec.config->work_dir)
-        return 0;
-    const char *tmp = getenv("TMPDIR");
-    w->private_dir = own_printf("%s/manimd-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(w->private_dir)) {
-        int rc = -errno;
-        free(steal_ptr(&w->private_dir));
-        return err_errno(e, rc, FAULT_HOST, "make a work directory beneath \"%s\"",
-                         tmp && *tmp ? tmp : "/tmp");
-    }
-    if (chmod(w->private_dir, 0711)) /* the boxes' uids pass through it */
-        return err_errno(e, -errno, FAULT_HOST, "open \"%s\" to the boxes", w->private_dir);
-    return 0;
 }
 
 static char **env_with(char **env, const char *const *extra)
@@ -382,7 +366,7 @@ static int start_supervisor(struct worker *w, struct err *e)
         .loop = w->spec.loop,
         .slots = w->spec.slots,
         .manimd = w->settings.manimd,
-        .work_dir = w->private_dir ? w->private_dir : c->work_dir,
+        .work_dir = w->private_dir.path ? w->private_dir.path : c->work_dir,
         .stage_env = {w->env[0], w->env[1], w->env[2]},
         .fetch_ms = FETCH_MS,
         .store_ms = store_ms(w),
@@ -432,8 +416,8 @@ static int start(struct worker *w, struct err *e)
     int rc = settings_find(w->spec.config, &w->settings, e);
     if (!rc)
         rc = check_sandbox(w, e);
-    if (!rc)
-        rc = make_work_dir(w, e);
+    if (!rc && !w->spec.config->work_dir)
+        rc = private_dir_make(&w->private_dir, e);
     if (!rc)
         rc = start_supervisor(w, e);
     if (rc)
@@ -453,6 +437,7 @@ int worker_new(const struct worker_spec *spec, struct worker **ret, struct err *
 {
     struct worker *w = own_calloc(1, sizeof *w);
     w->spec = *spec;
+    w->private_dir = (struct private_dir)PRIVATE_DIR_INIT;
     w->uid_base = (uid_t)spec->config->slot_uid_base;
     if (!w->uid_base && geteuid() == 0)
         w->uid_base = box_random_uid_base();
@@ -516,9 +501,7 @@ void *worker_free(struct worker *w)
         w->queue->ops->close(w->queue);
     w->zygotes = zygotes_free(w->zygotes);
     w->courier = courier_seat_free(w->courier); /* last: jobs that ended owe webhooks */
-    if (w->private_dir)
-        (void)rmdir(w->private_dir); /* what is in it is somebody's evidence */
-    free(w->private_dir);
+    private_dir_done(&w->private_dir);
     free_env(w);
     free(w);
     return NULL;
