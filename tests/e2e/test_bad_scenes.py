@@ -41,7 +41,7 @@ SCENES = {
         column=18,
     ),
     "no Python at all": Bad("Once upon a time", "source_rejected", "syntax", line=1),
-    "NUL-free binary": Bad("\x01\x02\x03", "source_rejected", "", line=1),
+    "NUL-free binary": Bad("\x01\x02\x03", "source_rejected", "invalid non-printable character", line=1),
     "import error": Bad(
         """
         from manim import *
@@ -49,7 +49,7 @@ SCENES = {
         class A(Scene):
             pass
         """,
-        "source_rejected|scene_error",
+        "scene_error",
         "no_such_module_of_mine",
         line=2,
     ),
@@ -148,8 +148,8 @@ SCENES = {
                 import os
                 os._exit(0)
         """,
-        "crashed|output_missing|scene_error",
-        "",
+        "scene_error",
+        r"the scene ended its own process \(exit status 0\) before it was done",
     ),
     "kills itself": Bad(
         """
@@ -183,10 +183,10 @@ SCENES = {
                     pass
         """,
         "time_limit",
-        "timeout_s|seconds| s",
+        "longer than 2 seconds",
         fields={"timeout_s": 2},
     ),
-    "endless loop at import": Bad("while True: pass\n", "time_limit", "", fields={"timeout_s": 2}),
+    "endless loop at import": Bad("while True: pass\n", "time_limit", "longer than 2 seconds", fields={"timeout_s": 2}),
     "deaf endless loop": Bad(
         """
         import signal, time
@@ -198,7 +198,7 @@ SCENES = {
             except BaseException: pass
         """,
         "time_limit",
-        "",
+        "longer than 2 seconds",
         fields={"timeout_s": 2},
     ),
     "CPU eater": Bad("while True: pass\n", "cpu_limit", "cpu", fields={"timeout_s": 60, "cpu_s": 2}),
@@ -211,8 +211,8 @@ SCENES = {
                 while True:
                     hoard.append(b"x" * (16 << 20))
         """,
-        "memory_limit|scene_error",
-        "memory|Memory",
+        "memory_limit",
+        "memory_mb|MemoryError",
         fields={"memory_mb": 600, "timeout_s": 60},
     ),
     "stdout flood": Bad(
@@ -234,9 +234,9 @@ SCENES = {
             try: os.fork()
             except OSError: pass
         """,
-        "process_limit|time_limit|cpu_limit|sandbox_violation",
-        "",
-        fields={"timeout_s": 4, "processes": 16},
+        "process_limit",
+        "more processes than `processes` allows",
+        fields={"timeout_s": 60, "processes": 16},
     ),
     "disk filler": Bad(
         """
@@ -247,8 +247,8 @@ SCENES = {
                     with open(f"f{n}", "wb") as out:
                         out.write(b"x" * (4 << 20))
         """,
-        "disk_limit|scene_error",
-        "disk|space|File too large",
+        "disk_limit",
+        "the scene wrote more than disk_mb",
         fields={"disk_mb": 40, "timeout_s": 60},
     ),
     "children left behind": Bad(
