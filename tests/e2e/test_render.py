@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import struct
@@ -192,6 +193,76 @@ def test_a_time_limit(place: Place) -> None:
     place.write("loop.py", "while True: pass\n")
     done = place.render("loop.py", *SIZE, "--timeout", "2")
     assert done.returncode == 1 and "it ran longer than 2 seconds [time_limit]" in done.stderr, done
+
+
+FILM = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=1) for _ in range(12)]")
+TOLD = r"\d+%.*\d+ frames.*\d+\.\d fps.*(\d+:\d\d|-:--) left"
+
+
+def test_progress_on_a_terminal_is_one_line(place: Place) -> None:
+    """Redrawn in place: percent, frames per second, time left."""
+    place.write("film.py", FILM)
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [str(MANIMD), "render", "film.py", *SIZE, "-o", "out.mp4"],
+        cwd=place.path,
+        env=environment(TMPDIR=str(place.tmp), TERM="xterm", COLUMNS="80"),
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        preexec_fn=house.clean_of_quits,
+    )
+    os.close(child)
+    screen = b""
+    while True:
+        try:
+            screen += os.read(parent, 4096)
+        except OSError:  # nobody holds the other end any more
+            break
+    os.close(parent)
+    text = screen.decode()
+    assert house.wait_exit(process) == 0, text
+    shown = [part.removeprefix("\x1b[K") for part in re.split(r"[\r\n]+", text) if "%" in part]
+    assert len(shown) > 1 and any(re.search(TOLD, line) for line in shown), text
+    assert all(len(line) < 80 for line in shown), shown
+    first, last = text.index(shown[0]), text.rindex(shown[-1])
+    assert "\n" not in text[first:last], "a new line instead of the same one again"
+
+
+def test_progress_through_a_pipe_is_plain_lines(place: Place) -> None:
+    """No carriage return, no escape."""
+    place.write("film.py", FILM)
+    done = place.render("film.py", *SIZE, "-o", "out.mp4")
+    assert done.returncode == 0, done.stderr
+    assert any(re.search(TOLD, line) for line in done.stderr.splitlines()), done.stderr
+    assert "\r" not in done.stderr and "\x1b" not in done.stderr, done.stderr
+
+
+SOMEBODY = 65532
+
+
+def test_without_root_it_is_basic_and_says_so(place: Place) -> None:
+    """A user's laptop: the notice on stderr, the level in the result."""
+    if os.geteuid() != 0:
+        pytest.skip("not applicable: only root can become somebody else; every other test here runs without root")
+    place.write("good.py", GOOD)
+    home = place.path / "home"
+    home.mkdir()
+    os.chown(home, SOMEBODY, SOMEBODY)
+    command = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups", str(MANIMD), "render"]
+    done = subprocess.run(
+        [*command, str(place.path / "good.py"), *SIZE, "-o", "out.mp4", "--json"],
+        cwd=home,
+        env=environment(HOME=str(home), TMPDIR=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=house.PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["sandbox"]["level"] == "basic"
+    assert re.search(r"(?i)basic", done.stderr), done.stderr
+    assert [path.name for path in home.iterdir()] == ["out.mp4"]
+    assert (home / "out.mp4").stat().st_uid == SOMEBODY
 
 
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
