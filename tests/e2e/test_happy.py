@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import house
 import pytest
 from conftest import WorkerMaker
-from house import GOOD, QUEUE, TINY, Queue, Redis, Worker, plays, video_facts
+from house import GOOD, QUEUE, ROOT, TINY, Queue, Redis, Worker, plays, video_facts
 
 
 def stock_frames(tmp: Path, code: str, fps: int = 10) -> int:
@@ -70,6 +71,44 @@ def test_redis_cli_is_a_complete_producer(redis: Redis, queue: Queue, worker: Wo
     assert told["state"] == "completed"
     assert json.loads(told["result"])["outputs"][0]["key"] == output["key"]
     queue.check("first")
+
+
+def documented() -> set[str]:
+    """The dotted keys of docs/jobs.md's table of the result."""
+    text = (ROOT / "docs" / "jobs.md").read_text()
+    section = text[text.index("## The result") : text.index("## Outcomes")]
+    keys: set[str] = set()
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            _, names, meaning, _ = re.split(r"(?<!\\)\|", line)
+            keys |= set(re.findall(r"`([a-z0-9_.\[\]]+)`", names))
+    return keys
+
+
+def keys_of(result: dict[str, Any]) -> set[str]:
+    """Its keys as the table writes them; names of layers are not keys."""
+    keys = set(result)
+    keys |= {f"{name}.{key}" for name in ("error", "timings_ms", "sandbox") for key in result[name] or {}}
+    return keys | {f"outputs[].{key}" for output in result["outputs"] for key in output}
+
+
+def test_a_result_has_the_documented_keys(queue: Queue, worker: Worker) -> None:
+    """Of a good job, and of one that fails in its own file and in one of its making."""
+    good = queue.run()
+    bad = queue.run(GOOD.replace("square = Square()", "square = nobody"))
+    elsewhere = queue.run(
+        GOOD.replace(
+            "square = Square()",
+            "import pathlib, sys; pathlib.Path('beside.py').write_text('1/0'); sys.path.insert(0, '.')\n        import beside",
+        )
+    )
+    table = documented()
+    optional = {"error.file"}  # only when it is not the job's own source
+    errors = {key for key in table if key.startswith("error.")}
+    outputs = {key for key in table if key.startswith("outputs[].")}
+    assert keys_of(good) == table - errors
+    assert keys_of(bad) == table - outputs - optional
+    assert keys_of(elsewhere) - optional == table - outputs - optional
 
 
 def test_events_tell_the_whole_life(queue: Queue, worker: Worker) -> None:
