@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from house import MANIMD, ROOT, environment, plays, video_facts
 SIZES = {"text_and_shapes": ("1280,720", "30"), "formulas": ("1280,720", "30"), "space": ("854,480", "15")}
 
 
+MOST_S = 60
+
+
+def sanitized() -> bool:
+    """Whether what is run was built with AddressSanitizer."""
+    return b"__asan_init" in MANIMD.read_bytes()
+
+
 class Demo:
     """One run, in a session of its own as a terminal gives it."""
 
@@ -24,6 +33,7 @@ class Demo:
         self.tmp = directory / "tmp"
         self.out = directory / "out"
         self.tmp.mkdir(mode=0o711)
+        self.began = time.monotonic()
         self.before = set(house.descendants(os.getpid()))
         self.process = subprocess.Popen(
             [str(ROOT / "scripts" / "demo"), str(self.out)],
@@ -35,6 +45,11 @@ class Demo:
             preexec_fn=house.clean_of_quits,
         )
         self.lines = house.Lines(self.process.stdout)
+
+    def end(self) -> float:
+        """Wait until it has ended well; how many seconds it took."""
+        assert house.wait_exit(self.process, 180) == 0, self.lines.text()
+        return time.monotonic() - self.began
 
     def assert_nothing_left(self) -> None:
         """No process, no temporary file."""
@@ -64,10 +79,18 @@ def stock_frames(scene: Path, tmp: Path) -> int:
 
 @pytest.mark.slow
 def test_three_videos(demo: Demo, tmp_path: Path) -> None:
-    """Each plays and has stock's frames; progress is shown; paths and a result are printed."""
-    assert house.wait_exit(demo.process, 180) == 0, demo.lines.text()
+    """Under a minute; each plays and has stock's frames; progress is shown; paths and a result are printed."""
+    seconds = demo.end()
     text = demo.lines.join()
     demo.assert_nothing_left()
+    if seconds >= MOST_S and not sanitized():  # a busy machine gets one more try
+        again = tmp_path / "again"
+        again.mkdir(mode=0o711)
+        retry = Demo(again)
+        seconds = retry.end()
+        retry.assert_nothing_left()
+    print(f"the demo took {seconds:.1f} s")
+    assert seconds < MOST_S or sanitized(), f"the demo took {seconds:.1f} s"
     assert '"outcome": "completed"' in text
     for name in SIZES:
         assert re.search(rf"^{name}: .*\d+ ?%", text, re.M), f"no progress of {name} in:\n{text}"
