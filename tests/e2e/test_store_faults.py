@@ -88,7 +88,8 @@ def test_s3_cuts_the_line(queue: Queue, start_worker: WorkerMaker) -> None:
     """Every connection is reset in the middle of the upload."""
     server = Silent(hang_up=True)
     try:
-        dead_for(queue, start_worker, "", **s3(f"http://127.0.0.1:{server.port}", "b", "id", "sec-2"))
+        words = rf"127\.0\.0\.1:{server.port}\b.*the line broke (while|before)"
+        dead_for(queue, start_worker, words, **s3(f"http://127.0.0.1:{server.port}", "b", "id", "sec-2"))
     finally:
         server.close()
 
@@ -99,7 +100,8 @@ def test_s3_never_answers(queue: Queue, start_worker: WorkerMaker) -> None:
     server = Silent(hang_up=False)
     try:
         options = s3(f"http://127.0.0.1:{server.port}", "b", "id", "sec-3", store_timeout_s=2)
-        dead_for(queue, start_worker, "", **options)
+        words = rf"127\.0\.0\.1:{server.port}\b.*not a byte moved within the time given"
+        dead_for(queue, start_worker, words, **options)
     finally:
         server.close()
 
