@@ -83,8 +83,6 @@ int job_make(const struct job_args *a, const struct config *config, char **ret_j
     add_number(job, "seed", a->seed);
     add_number(job, "timeout_s", a->timeout_s);
     add_number(job, "priority", a->priority);
-    if (a->transparent)
-        cJSON_AddTrueToObject(job, "transparent");
     if (a->notify)
         cJSON_AddTrueToObject(job, "notify");
     rc = add_metadata(job, a->metadata, e);

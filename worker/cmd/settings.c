@@ -14,12 +14,6 @@
 #ifndef MANIMD_PYTHON
 #define MANIMD_PYTHON ""
 #endif
-#ifndef MANIMD_SOURCE_DIR
-#define MANIMD_SOURCE_DIR ""
-#endif
-#ifndef MANIMD_HARNESS_DIR
-#define MANIMD_HARNESS_DIR MANIMD_SOURCE_DIR "/worker/render/harness"
-#endif
 
 /* One place: absolute, or (with `beside`) relative to the executable's
  * directory. */
@@ -37,7 +31,11 @@ struct part {
 static const struct place encoder_places[] = {
     {true, "manimd-encode"}, {true, "../libexec/manimd-encode"}, {false, NULL}};
 static const struct place harness_places[] = {
-    {true, "../share/manimd/harness"}, {false, MANIMD_HARNESS_DIR}, {false, NULL}};
+    {true, "../share/manimd/harness"},     /* installed */
+    {true, "../worker/render/harness"},    /* build/manimd of a checkout */
+    {true, "../../worker/render/harness"}, /* build/NAME/manimd */
+    {false, NULL},
+};
 static const struct place python_places[] = {{false, MANIMD_PYTHON}, {false, NULL}};
 
 static const struct part part_encoder = {"encoder", "encoder", "build it with `make`", X_OK,

@@ -88,7 +88,7 @@ static int run(enum stage stage, const char *dir, const struct config *c, struct
         [STAGE_FETCH] = run_fetch, [STAGE_RENDER] = run_render, [STAGE_STORE] = run_store};
     own_free char *real = realpath(dir, NULL);
     if (!real)
-        return err_errno(e, STAGE_USAGE, FAULT_HOST, "directory \"%s\"", dir), STAGE_USAGE;
+        return err_errno(e, -errno, FAULT_HOST, "find \"%s\"", dir), STAGE_USAGE;
     struct job job = {0};
     int rc = load_job(real, c, &job, e);
     if (rc)

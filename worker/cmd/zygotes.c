@@ -208,12 +208,6 @@ bool zygotes_is_child(const struct zygotes *pool, pid_t pid)
     return false;
 }
 
-const char *zygotes_about(const struct zygotes *pool)
-{
-    const struct seat *seat = serving(pool);
-    return seat ? seat->zygote.about : NULL;
-}
-
 void *zygotes_free(struct zygotes *pool)
 {
     if (!pool)

@@ -21,7 +21,5 @@ int zygotes_lend(struct zygotes *pool);
 /* A scene ended abnormally: whoever forked it is not used again. */
 void zygotes_spoiled(struct zygotes *pool);
 bool zygotes_is_child(const struct zygotes *pool, pid_t pid);
-/* What a ready one said of itself (JSON), or NULL. */
-const char *zygotes_about(const struct zygotes *pool);
 
 #endif

@@ -68,11 +68,6 @@ void *producer_close(struct producer *p)
     return NULL;
 }
 
-void producer_new_id(char *ret)
-{
-    job_new_id(ret);
-}
-
 int producer_ask(struct producer *p, int argc, const char *const *argv, redisReply **ret,
                  struct err *e)
 {

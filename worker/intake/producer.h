@@ -39,10 +39,8 @@ void *producer_close(struct producer *p);
 int producer_vet(struct producer *p, char ret_unsure[PRODUCER_UNSURE_CHARS], struct err *e);
 
 /* LPUSH of a job's text to the inbox. Text without an `id` cannot be followed:
- * submit puts one in first (producer_new_id). */
+ * submit puts one in first (job_new_id). */
 int producer_push(struct producer *p, const char *json, size_t bytes, struct err *e);
-/* A new UUID; `ret` holds JOB_ID_MAX + 1. */
-void producer_new_id(char *ret);
 
 /* Asks for an end: a waiting job is cancelled at once (*ret_state =
  * STATE_CANCELLED), a running one within a second or so (STATE_ACTIVE), and one

@@ -31,7 +31,7 @@ static void push_and_follow(void **state)
     (void)state;
     world_start(&w, NULL);
     struct producer *p = open_producer(&w);
-    producer_new_id(id);
+    job_new_id(id);
     assert_int_equal(producer_status(p, id, &status, &e), PRODUCER_E_UNKNOWN);
     own_free char *json = own_printf("{\"id\":\"%s\",\"code\":\"x\",\"priority\":3}", id);
     push(p, json);
