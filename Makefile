@@ -20,7 +20,7 @@ comma := ,
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIC \
 	$(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-CPPFLAGS += -D_GNU_SOURCE -DMANIMD_SOURCE_DIR='"$(CURDIR)"' -DMANIMD_PYTHON='"$(PYTHON)"' -include worker/base/banned.h \
+CPPFLAGS += -D_GNU_SOURCE -DMANIMD_PYTHON='"$(PYTHON)"' -include worker/base/banned.h \
 	-I$(BUILD)/gen $(shell pkg-config --cflags $(PKG) $(AV) 2>/dev/null)
 CFLAGS += -std=gnu11 -O2 -g -MMD -MP $(WARN) $(HARDEN) $(SANFLAGS)
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS)

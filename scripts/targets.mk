@@ -75,7 +75,7 @@ include tests/chaos/chaos.mk
 
 .PHONY: format
 format: ## clang-format decides
-	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+	$(RUNTIME)/bin/clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
 
 .PHONY: lint
 lint: ## layers, sizes, tables, format, shell, spelling, both compilers
@@ -103,4 +103,4 @@ install: all ## to PREFIX (/usr/local): bin, libexec, share
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort -u | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort -u | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
