@@ -5,19 +5,19 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*
 $(BUILD)/unit/encode/%: tests/unit/encode/%.c $(filter-out %/main.o,$(call objects,encode)) $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) -Iworker $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(AVLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Iworker -DMANIMD_SOURCE_DIR='"$(CURDIR)"' $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(AVLIBS) -lcmocka -o $@
 
 $(BUILD)/unit/%: tests/unit/%.c $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) -Iworker $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Iworker -DMANIMD_SOURCE_DIR='"$(CURDIR)"' $(filter-out -Wmissing-prototypes,$(CFLAGS)) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -lcmocka -o $@
 
 # Seals itself and runs a command: for tests and for trying a box by hand.
 BOX_RUN := $(BUILD)/unit/sandbox/box-run
 $(BOX_RUN): tests/unit/sandbox/box_run.c $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Iworker -DMANIMD_SOURCE_DIR='"$(CURDIR)"' $(CFLAGS) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -o $@
 $(filter $(BUILD)/unit/sandbox/%,$(UNIT)): | $(BOX_RUN)
 
 -include tests/stage/stage.mk

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/json.h"
+#include "intake/job.h"
 #include "intake/producer.h"
 
 static struct producer *open_producer(struct world *w)
