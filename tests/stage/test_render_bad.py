@@ -167,7 +167,13 @@ def test_fork_bomb() -> None:
     assert error["message"] == "the scene started more processes than `processes` allows"
 
 
-@pytest.mark.parametrize("start", ["subprocess.Popen(['sleep', '100'])", "threading.Thread(target=time.sleep, args=(100,), daemon=True).start()"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.Popen(['sleep', '100'])",
+        "threading.Thread(target=time.sleep, args=(100,), daemon=True).start()",
+    ],
+)
 def test_many_processes_by_other_ways(start: str) -> None:
     """Whether the kernel refuses first or the watch sees it first."""
     code = scene(f"import subprocess, threading, time\nwhile True: {start}")

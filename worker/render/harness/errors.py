@@ -238,7 +238,8 @@ def starts_something(error: BaseException) -> bool:
         return False
     file_name = frames[-1].tb_frame.f_code.co_filename
     line = linecache.getline(file_name, frames[-1].tb_lineno)
-    return file_name.endswith((os.sep + "subprocess.py", os.sep + "popen_fork.py")) or "fork" in line
+    starters = (os.sep + "subprocess.py", os.sep + "popen_fork.py")
+    return file_name.endswith(starters) or "fork" in line
 
 
 def outcome_of(error: BaseException) -> str:
