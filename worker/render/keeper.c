@@ -90,10 +90,10 @@ static void warden_vanished(struct keeper *k)
 {
     struct err e = ERR_INIT;
     k->scene_killed = true;
+    if (k->spec->scene_uid && box_empty(k->spec->scene_uid, 0, EMPTY_WITHIN_MS, &e) < 0)
+        verdict_say(&k->verdict, OUTCOME_host_error, "the scene's warden vanished: %s", e.text);
     verdict_say(&k->verdict, OUTCOME_host_error,
                 "the scene's warden vanished: something killed it from outside");
-    if (k->spec->scene_uid && box_empty(k->spec->scene_uid, 0, EMPTY_WITHIN_MS, &e) < 0)
-        verdict_say(&k->verdict, OUTCOME_host_error, "%s", e.text);
 }
 
 static void steer_scene(struct keeper *k)

@@ -42,7 +42,7 @@ static int kill_uid(uid_t uid)
  * while it happens is in the group too. One by one, a chain of processes that
  * each fork and exit would be ahead of the sweep for ever. Often it shows only
  * its zombies: the group that one belongs to is what matters, not its state. */
-static int kill_descendants(const struct sweep *s, pid_t reaper_pid)
+static void kill_descendants(const struct sweep *s, pid_t reaper_pid)
 {
     pid_t ours = getpgrp(), reapers = getpgid(reaper_pid);
     for (int i = 0; i < s->count; i++) {
@@ -50,6 +50,20 @@ static int kill_descendants(const struct sweep *s, pid_t reaper_pid)
         bool apart = p->group > 1 && p->group != ours && p->group != reapers;
         kill(apart ? -p->group : p->pid, SIGKILL); /* gone meanwhile: as well */
     }
+}
+
+/* Whether whatever is in the box was struck: by uid that is certain, by descent
+ * only when a look found somebody whose group could be. */
+static int strike_all(struct sweep *s, uid_t uid, pid_t reaper_pid, bool *ret_struck)
+{
+    *ret_struck = true;
+    if (uid)
+        return kill_uid(uid);
+    int rc = sweep_look(s, 0, reaper_pid);
+    if (rc < 0)
+        return rc;
+    kill_descendants(s, reaper_pid);
+    *ret_struck = s->count > 0;
     return 0;
 }
 
@@ -70,16 +84,14 @@ static void settle(const struct sweep *s)
  * all the time can hide from it; after a strike that landed, nothing is born. */
 static int strike(struct sweep *s, uid_t uid, pid_t reaper_pid)
 {
-    int rc = sweep_look(s, uid, reaper_pid);
-    if (rc == 0)
-        rc = uid ? kill_uid(uid) : kill_descendants(s, reaper_pid);
-    bool saw_some = s->count > 0;
+    bool struck;
+    int rc = strike_all(s, uid, reaper_pid, &struck);
     if (rc == 0)
         rc = sweep_look(s, uid, reaper_pid);
     if (rc < 0)
         return rc;
-    bool struck_all = uid || saw_some || s->count == 0;
-    return struck_all && sweep_living(s) == 0 ? 0 : -EAGAIN;
+    bool empty = s->count == 0 || (struck && sweep_living(s) == 0);
+    return empty ? 0 : -EAGAIN;
 }
 
 int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e)
