@@ -173,7 +173,9 @@ def test_status(redis: Redis, queue: Queue, worker: Worker) -> None:
     whole = manimd("status", redis=redis)
     assert whole.returncode == 0 and re.search(r"active|queued", whole.stdout), whole
     machine = manimd("status", "--json", redis=redis)
-    assert isinstance(json.loads(machine.stdout), dict)
+    metrics = json.loads(machine.stdout)["metrics"]
+    assert (metrics["queued"], metrics["active"], metrics["completed"]) == (1, 1, 1), metrics
+    assert metrics["failed"] == metrics["webhook_delivered"] == 0, metrics
     one = manimd("status", job_id, redis=redis)
     assert one.returncode == 0 and "completed" in one.stdout
     told = json.loads(manimd("status", job_id, "--json", redis=redis).stdout)

@@ -130,7 +130,10 @@ static int show_queue(struct client *c, bool json)
 {
     own_json cJSON *counts = NULL;
     own_json cJSON *workers = NULL;
+    own_json cJSON *metrics = NULL;
     int rc = producer_counts(c->producer, &counts, &c->err);
+    if (!rc)
+        rc = producer_metrics(c->producer, &metrics, &c->err);
     if (!rc)
         rc = producer_workers(c->producer, &workers, &c->err);
     if (rc)
@@ -139,6 +142,7 @@ static int show_queue(struct client *c, bool json)
         own_json cJSON *whole = cJSON_CreateObject();
         cJSON_AddStringToObject(whole, "queue", c->config.queue);
         cJSON_AddItemToObject(whole, "counts", steal_ptr(&counts));
+        cJSON_AddItemToObject(whole, "metrics", steal_ptr(&metrics));
         cJSON_AddItemToObject(whole, "workers", steal_ptr(&workers));
         own_free char *text = json_print(whole);
         printf("%s\n", text);

@@ -72,6 +72,8 @@ int producer_rejected(struct producer *p, int limit, cJSON **ret, struct err *e)
 /* {"inbox", "queued", "delayed", "active", "done", "dead", "rejected"}; delayed
  * counts retrying jobs too. */
 int producer_counts(struct producer *p, cJSON **ret, struct err *e);
+/* How often each thing happened to this queue, by the names of metric.def. */
+int producer_metrics(struct producer *p, cJSON **ret, struct err *e);
 
 /* [{"name", "version", "manim", "state": "working"|"draining", "since_ms_ago",
  * "slots", "busy", "seen_ms_ago", "jobs": [{"id", "attempt", "started_at_ms",

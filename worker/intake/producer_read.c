@@ -218,6 +218,29 @@ static void add_beats(struct producer *p, cJSON *jobs, int64_t now_ms)
     }
 }
 
+/* A counter that nothing has added to yet is 0. */
+int producer_metrics(struct producer *p, cJSON **ret, struct err *e)
+{
+#define METRIC(name, type, help) #name,
+    static const char *const names[] = {
+#include "../metric.def"
+    };
+#undef METRIC
+    enum { COUNT = sizeof(names) / sizeof(names[0]) };
+    const char *argv[COUNT + 2] = {"HMGET", p->keys.stats};
+    memcpy(argv + 2, names, sizeof(names));
+    redisReply *raw = NULL;
+    int rc = producer_ask(p, COUNT + 2, argv, &raw, e);
+    if (rc < 0)
+        return rc;
+    const struct reply r = reply_read(raw, false);
+    *ret = cJSON_CreateObject();
+    for (size_t i = 0; i < COUNT; i++)
+        json_add_int(*ret, names[i], reply_number(&r, i));
+    freeReplyObject(raw);
+    return 0;
+}
+
 static int server_ms(struct producer *p, int64_t *ret, struct err *e)
 {
     redisReply *raw = NULL;
