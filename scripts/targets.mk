@@ -70,6 +70,7 @@ bench-check: all ## the benchmarks' bounded part
 	@$(PYTHON) tests/bench/bench.py --check
 
 include tests/chaos/chaos.mk
+include tests/bench/box.mk
 
 # ── style ─────────────────────────────────────────────────────────────────
 

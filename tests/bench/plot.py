@@ -21,8 +21,9 @@ def svg(width: int, height: int, parts: Sequence[str]) -> str:
     return "\n".join([head, f'<rect width="{width}" height="{height}" fill="white"/>', *parts, "</svg>", ""])
 
 
-def pairs(path: Path, title: str, rows: Sequence[tuple[str, float, float]], unit: str) -> None:
-    """Two bars a row, ours and stock's, with the ratio beside them."""
+def pairs(path: Path, title: str, rows: Sequence[tuple[str, float, float]], unit: str,
+          legend: str = "blue: manimd    grey: stock") -> None:  # fmt: skip
+    """Two bars a row, ours and the other's, with the ratio beside them."""
     top = max((max(ours, theirs) for _, ours, theirs in rows), default=1) or 1
     parts = [text(10, 20, title)]
     for row, (name, ours, theirs) in enumerate(rows):
@@ -33,7 +34,7 @@ def pairs(path: Path, title: str, rows: Sequence[tuple[str, float, float]], unit
             parts.append(f'<rect x="116" y="{y + offset}" width="{wide:.1f}" height="12" fill="{colour}"/>')
             parts.append(text(120 + wide, y + offset + 10, f"{value:.2f} {unit}"))
         parts.append(text(690, y + 16, f"{theirs / ours:.2f} x" if ours else "", "end"))
-    parts.append(text(116, 52 + 34 * len(rows), "blue: manimd    grey: stock"))
+    parts.append(text(116, 52 + 34 * len(rows), legend))
     path.write_text(svg(700, 64 + 34 * len(rows), parts), encoding="utf-8")
 
 

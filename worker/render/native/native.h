@@ -7,7 +7,8 @@
  *
  * The warden and the scene process report to the keeper over the job socket
  * (SOCK_SEQPACKET), one JSON object a message:
- *   {"warden":PID} {"sealed":PID,"at_ms":BOOTTIME} {"setup_failed":TEXT}
+ *   {"warden":PID} {"setup_failed":TEXT}
+ *   {"sealed":PID,"at_ms":BOOTTIME,"us":[BEGAN,PLANNED,SEALED]}
  *   {"reaped_cpu_ms":N}            used by what was reaped so far
  *   {"exit":STATUS,"cpu_ms":N,"maxrss_kb":N}   the scene process has ended
  *   {"empty":true,"cpu_ms":N,"maxrss_kb":N}    and so has all that it started

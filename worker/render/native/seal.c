@@ -103,16 +103,21 @@ PyObject *native_seal(PyObject *self, PyObject *args)
         return NULL;
     struct box_plan p;
     struct err e = ERR_INIT;
+    int64_t began_us = clock_now_us();
     if (standard_descriptors((int)number(plan, "log_fd"), &e) < 0 || make_plan(&p, plan, &e) < 0)
         fail(job_fd, &e);
     box_plan_keep(&p, job_fd);
+    int64_t planned_us = clock_now_us();
     /* The warden has blocked what it waits for. */
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (box_seal(&p, &e) < 0)
         fail(job_fd, &e);
-    native_say(job_fd, "{\"sealed\":%d,\"at_ms\":%lld}", (int)getpid(), (long long)clock_now_ms());
+    int64_t sealed_us = clock_now_us();
+    native_say(job_fd, "{\"sealed\":%d,\"at_ms\":%lld,\"us\":[%lld,%lld,%lld]}", (int)getpid(),
+               (long long)(sealed_us / 1000), (long long)began_us, (long long)planned_us,
+               (long long)sealed_us);
     close(job_fd);
     if (PyErr_Occurred())
         return NULL;

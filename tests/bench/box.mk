@@ -1,0 +1,17 @@
+# What the box costs. manimd-open is the same worker with a probe that says
+# "none": what a render costs without a box, which no option offers to root.
+BOX_BENCH := $(BUILD)/bench/box-bench $(BUILD)/manimd-open
+
+$(BUILD)/bench/box-bench: tests/bench/box_bench.c $(BOX_LIB) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $(filter %.c %.a,$^) $(LIBS) -o $@
+
+$(BUILD)/manimd-open: tests/bench/no_box.c $(BUILD)/worker/main.o $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -o $@
+
+.PHONY: bench-box
+bench-box: all $(BOX_BENCH) ## what the box costs: seal, cold path, kill, share of a render
+	@$(PYTHON) tests/bench/box.py

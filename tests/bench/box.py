@@ -1,0 +1,306 @@
+"""What the box costs, in time: `make bench-box`.
+
+    python tests/bench/box.py             everything
+    python tests/bench/box.py --only seal cold empty share
+
+Four benchmarks, each a line of JSON for each figure with the goal beside it
+(build/bench/box.json, plots beside it). Times depend on the machine and on what
+else it does: so the load is told with them, and nothing fails.
+
+seal   request -> sealed, from a warm zygote: the job socket is lent and the
+       start message sent at once; ends when the scene process says "sealed".
+cold   request -> exec of a boxed `true` from a small process: plan, fork, seal.
+empty  box_empty() on a fork bomb of 400 processes, by uid and by process group.
+share  the same scenes with the box (standard) and without any (a worker whose
+       probe says that there is none), in turns, each from a warm zygote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = ROOT / os.environ.get("MANIMD_BUILD", "build")
+OUT = ROOT / "build" / "bench"
+sys.path[:0] = [str(HERE)]
+
+import plot  # noqa: E402
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+STANDARD = 2
+START_FDS = 6
+MESSAGE_BYTES = 4096
+BOMB = 400
+
+figures: list[dict[str, Any]] = []
+
+
+def figure(name: str, values: Sequence[float], unit: str, goal: float | None = None) -> None:
+    """One line: median, 95th percentile and largest of what was measured."""
+    ordered = sorted(values)
+    line: dict[str, Any] = {
+        "figure": name,
+        "unit": unit,
+        "n": len(ordered),
+        "p50": round(statistics.median(ordered), 3),
+        "p95": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 3),
+        "max": round(ordered[-1], 3),
+        "load": round(os.getloadavg()[0], 2),
+    }
+    if goal is not None:
+        line.update(goal=goal, kept=line["p50"] <= goal)
+    figures.append(line)
+    print(json.dumps(line), flush=True)
+
+
+def slot_uid() -> int:
+    """A uid for a box (root), or 0: level basic."""
+    return (1 << 30) + random.randrange(1 << 29) if os.geteuid() == 0 else 0
+
+
+def now_us() -> int:
+    """The clock that the extension reads, too."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+class Zygote:
+    """A warm interpreter, spoken to as the worker does (harness/zygote.py)."""
+
+    def __init__(self) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.python = sys.executable
+        program = ROOT / "worker" / "render" / "harness" / "zygote.py"
+        native = BUILD / "harness" / "_manimd.so"
+        with theirs:
+            os.set_inheritable(theirs.fileno(), True)
+            fd = str(theirs.fileno())
+            command = [self.python, "-P", "-s", "-B", str(program), fd, str(native)]
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=ENVIRONMENT)
+        about = self.control.recv(MESSAGE_BYTES)
+        assert json.loads(about)["ready"], about
+
+    def lend(self) -> socket.socket:
+        """A job socket, whose other end a warden has."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self.control, [b"j"], [theirs.fileno()])
+        return ours
+
+    def stop(self) -> None:
+        """End it."""
+        self.control.close()
+        self.process.wait()
+
+
+@contextmanager
+def zygote() -> Iterator[Zygote]:
+    """One that is ended."""
+    one = Zygote()
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+@contextmanager
+def attempt(uid: int) -> Iterator[Path]:
+    """A directory that the sandbox's uids can pass through, with one of theirs."""
+    with tempfile.TemporaryDirectory(prefix="manimd-bench-") as name:
+        path = Path(name)
+        path.chmod(0o711)
+        (path / "scene").mkdir(mode=0o700)
+        if uid:
+            os.chown(path / "scene", uid, uid)
+        yield path
+
+
+def start_message(directory: Path, uid: int) -> bytes:
+    """As render/keeper_start.c writes it."""
+    limits = {"wall_ms": 60000, "cpu_ms": 60000, "memory_bytes": 2 << 30, "disk_bytes": 1 << 30, "processes": 64}
+    picture = {"width": 256, "height": 144, "fps_num": 10, "fps_den": 1, "transparent": False, "background": ""}
+    start = {
+        **{"dir": str(directory / "scene"), "level": STANDARD if uid else 1, "uid": uid, "gid": uid},
+        **{"limits": limits, "picture": picture, "outputs": ["mp4"], "seed": 0, "sections": False},
+        **{"scene": None, "script_dir": None, "script_path": None},
+    }
+    return json.dumps(start).encode()
+
+
+def hear(job: socket.socket) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The warden's and the scene's messages, each with when it came."""
+    while data := job.recv(MESSAGE_BYTES):
+        yield now_us(), json.loads(data)
+
+
+def seal_once(z: Zygote, uid: int) -> dict[str, float]:
+    """The steps of one start, in ms. The scene is an empty file: it ends at once."""
+    with attempt(uid) as directory, open(os.devnull, "r+b") as null:
+        start = start_message(directory, uid)
+        began = now_us()
+        with z.lend() as job:
+            socket.send_fds(job, [start], [null.fileno()] * START_FDS)
+            steps: dict[str, float] = {}
+            for came, message in hear(job):
+                if "warden" in message:
+                    steps["warden"] = (came - began) / 1000
+                if "sealed" in message:
+                    in_scene, planned, sealed = message["us"]
+                    steps["scene"] = (in_scene - began) / 1000 - steps["warden"]
+                    steps["plan"] = (planned - in_scene) / 1000
+                    steps["seal"] = (sealed - planned) / 1000
+                    steps["total"] = (sealed - began) / 1000
+                assert "setup_failed" not in message, message
+        return steps
+
+
+def rss_mib(pid: int) -> float:
+    """Resident memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def bench_seal(jobs: int) -> None:
+    """Request to sealed child, split."""
+    uid = slot_uid()
+    with zygote() as z:
+        turns = [seal_once(z, uid) for _ in range(jobs)]
+        figure("seal.zygote_rss", [rss_mib(z.process.pid)], "MiB")
+    for step in ("warden", "scene", "plan", "seal"):
+        figure(f"seal.{step}", [turn[step] for turn in turns], "ms")
+    totals = [turn["total"] for turn in turns]
+    figure("seal.total", totals, "ms", goal=10)
+    plot.distribution(OUT / "box_seal.svg", "request to sealed, from a warm zygote", totals, "ms", 10)
+
+
+def helper(*arguments: object) -> list[dict[str, float]]:
+    """box_bench.c's lines."""
+    command = [str(BUILD / "bench" / "box-bench"), *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def bench_cold(turns: int) -> None:
+    """Request to exec, without a zygote, and what each layer takes of it."""
+    uid = slot_uid()
+    lines = helper("cold", turns, uid)
+    figure("cold.plan", [line["plan_us"] / 1000 for line in lines], "ms")
+    figure("cold.fork_seal_exec", [line["exec_us"] / 1000 for line in lines], "ms")
+    totals = [line["total_us"] / 1000 for line in lines]
+    figure("cold.total", totals, "ms", goal=3)
+    plot.distribution(OUT / "box_cold.svg", "request to exec of a boxed program", totals, "ms", 3)
+    lines = helper("layers", turns, uid)
+    for layer in lines[0]:
+        figure(f"layer.{layer}", [line[layer] / 1000 for line in lines], "ms")
+
+
+def bench_empty(turns: int) -> None:
+    """Kill to empty."""
+    kinds = [("uid", slot_uid())] if os.geteuid() == 0 else []
+    for name, uid in [*kinds, ("group", 0)]:
+        lines = helper("empty", turns, uid, BOMB)
+        figure(f"empty.{name}", [line["empty_us"] / 1e6 for line in lines], "s", goal=0.6)
+
+
+class Share:
+    """Renders of the same scenes with and without the box."""
+
+    def __init__(self, z: Zygote) -> None:
+        self.zygote = z
+        self.wall: dict[tuple[str, str], list[float]] = {}
+        self.keeper_cpu: list[float] = []
+
+    def render(self, scene: Path, level: str) -> None:
+        """One job by the render stage, from the warm zygote."""
+        program = BUILD / ("manimd" if level == "standard" else "manimd-open")
+        with tempfile.TemporaryDirectory(prefix="manimd-bench-") as name, self.zygote.lend() as job:
+            directory = Path(name)
+            directory.chmod(0o711)
+            size = {"width": 854, "height": 480, "fps": 30}
+            (directory / "job.json").write_text(json.dumps({"id": "b", "code": scene.read_text(), **size}))
+            fd = job.fileno()
+            env = {**ENVIRONMENT, "MANIMD_SANDBOX": level, "MANIMD_STAGE_ZYGOTE_FD": str(fd)}
+            env.update(MANIMD_LOG_LEVEL="error", MANIMD_ENCODER=str(BUILD / "manimd-encode"))
+            if level == "none":
+                env.update(MANIMD_STAGE_SCENE_UID="0", MANIMD_STAGE_ENCODER_UID="0")
+            began = time.monotonic()
+            stage = subprocess.Popen([str(program), "stage", "render", name], env=env, pass_fds=[fd])
+            os.waitid(os.P_PID, stage.pid, os.WEXITED | os.WNOWAIT)
+            took = time.monotonic() - began
+            cpu = int(Path(f"/proc/{stage.pid}/schedstat").read_text().split()[0]) / 1e9
+            assert stage.wait() == 0, (directory / "render.json").read_text()
+            result = json.loads((directory / "render.json").read_text())
+            assert result["sandbox"]["level"] == level, result["sandbox"]
+            self.wall.setdefault((scene.stem, level), []).append(took)
+            if level == "standard":
+                self.keeper_cpu.append(100 * cpu / took)
+
+
+def bench_share(rounds: int) -> None:
+    """The part of a render that goes to the box."""
+    scenes = [HERE / "scenes" / f"{name}.py" for name in ("opening", "warp", "surface")]
+    rows = []
+    with zygote() as z:
+        share = Share(z)
+        for turn in range(-1, rounds):
+            for scene in scenes:
+                for level in ("standard", "none") if turn % 2 else ("none", "standard"):
+                    share.render(scene, level)
+            if turn < 0:
+                share.wall.clear()  # caches are warm now
+                share.keeper_cpu.clear()
+    for scene in scenes:
+        boxed, bare = (statistics.median(share.wall[scene.stem, level]) for level in ("standard", "none"))
+        rows.append((scene.stem, boxed, bare))
+        figure(f"share.{scene.stem}", [100 * (boxed - bare) / bare], "%", goal=2)
+    ratio = sum(row[1] for row in rows) / sum(row[2] for row in rows)
+    figure("share.all", [100 * (ratio - 1)], "%", goal=2)
+    figure("share.keeper_cpu", share.keeper_cpu, "% of one core", goal=2)
+    plot.pairs(OUT / "box_share.svg", "a render's seconds", rows, "s", "blue: in its box    grey: without any")
+
+
+BENCHES = {
+    "seal": (bench_seal, 50),
+    "cold": (bench_cold, 50),
+    "empty": (bench_empty, 10),
+    "share": (bench_share, 7),
+}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
+    parser.add_argument("--turns", type=int, help="instead of each benchmark's own number")
+    arguments = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only:
+        bench, turns = BENCHES[name]
+        bench(arguments.turns or turns)
+    (OUT / "box.json").write_text("".join(json.dumps(line) + "\n" for line in figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
