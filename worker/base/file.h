@@ -34,9 +34,12 @@ int file_open_dir(int dir_fd, const char *path, struct err *e);
  * descriptors, following nothing, whatever modes the tree has. */
 int file_remove_tree(int dir_fd, const char *path, struct err *e);
 /* Bytes (blocks) and inodes in use beneath a directory, following nothing. A
- * file with two names counts twice. -ESTALE: it was moved about while we
- * looked; -EXDEV: something is mounted in it. */
-int file_tree_usage(int dir_fd, const char *path, int64_t *ret_bytes, int64_t *ret_inodes);
+ * file with two names counts twice. With more than `enough` inodes (0: no such
+ * bound) the walk ends early: whoever adds files as fast as we count them is
+ * not to keep us for ever. -ESTALE: it was moved about while we looked; -EXDEV:
+ * something is mounted in it. */
+int file_tree_usage(int dir_fd, const char *path, int64_t enough, int64_t *ret_bytes,
+                    int64_t *ret_inodes);
 /* SHA-256 of all that `fd` holds, from offset 0, as 64 hex digits + NUL. */
 int file_sha256(int fd, char ret_hex[65], int64_t *ret_bytes, struct err *e);
 int fd_set_cloexec(int fd, int on);

@@ -39,6 +39,7 @@ struct walk {
     int (*on_entry)(struct walk *w, const char *name, const struct stat *st);
     int (*on_leave)(int parent_fd, const char *name);
     int64_t bytes, inodes;
+    int64_t enough; /* inodes; 0: no bound */
 };
 
 static void walk_done(struct walk *w)
@@ -212,7 +213,7 @@ static int count_entry(struct walk *w, const char *name, const struct stat *st)
     (void)name;
     w->bytes += (int64_t)st->st_blocks * 512;
     w->inodes++;
-    return 0;
+    return w->enough && w->inodes > w->enough ? -EOVERFLOW : 0;
 }
 
 static int leave_it(int parent_fd, const char *name)
@@ -222,14 +223,16 @@ static int leave_it(int parent_fd, const char *name)
     return 0;
 }
 
-int file_tree_usage(int dir_fd, const char *path, int64_t *ret_bytes, int64_t *ret_inodes)
+int file_tree_usage(int dir_fd, const char *path, int64_t enough, int64_t *ret_bytes,
+                    int64_t *ret_inodes)
 {
     __attribute__((cleanup(walk_done))) struct walk w = {
         .on_entry = count_entry,
         .on_leave = leave_it,
+        .enough = enough,
     };
     int rc = walk_tree(&w, dir_fd, path);
-    if (rc < 0)
+    if (rc < 0 && rc != -EOVERFLOW)
         return rc;
     *ret_bytes = w.bytes;
     *ret_inodes = w.inodes;

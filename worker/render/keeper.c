@@ -24,6 +24,7 @@ static const char *const limit_sentences[OUTCOME_COUNT] = {
     [OUTCOME_memory_limit] = "the scene's processes used more than memory_mb allows",
     [OUTCOME_cpu_limit] = "the scene's processes used more CPU time than cpu_s allows",
     [OUTCOME_process_limit] = "the scene started more processes than `processes` allows",
+    [OUTCOME_sandbox_violation] = "the scene kept its files or its processes from being looked at",
     [OUTCOME_disk_limit] = "the scene wrote more than disk_mb, or more files than are allowed",
 };
 
@@ -150,7 +151,7 @@ static bool ended(const struct keeper *k)
     return scene && k->encoder_pid == 0;
 }
 
-static void hear(struct keeper *k)
+static void hear(struct keeper *k, int within_ms)
 {
     const struct {
         int fd;
@@ -164,7 +165,7 @@ static void hear(struct keeper *k)
     struct pollfd fds[COUNT];
     for (int i = 0; i < COUNT; i++)
         fds[i] = (struct pollfd){.fd = sources[i].fd, .events = POLLIN};
-    if (poll(fds, COUNT, WATCH_EVERY_MS) < 0)
+    if (poll(fds, COUNT, within_ms) < 0)
         return; /* interrupted: the next round hears it */
     for (int i = 0; i < COUNT; i++)
         if (fds[i].revents)
@@ -175,11 +176,12 @@ static void keeper_loop(struct keeper *k)
 {
     int64_t next_look_ms = 0;
     while (!ended(k)) {
-        hear(k);
+        int pause_ms = k->watch.pause_ms ? k->watch.pause_ms : WATCH_EVERY_MS;
+        hear(k, pause_ms);
         if (clock_now_ms() >= next_look_ms) {
             look(k);
             check_time(k);
-            next_look_ms = clock_now_ms() + WATCH_EVERY_MS;
+            next_look_ms = clock_now_ms() + (k->watch.pause_ms ? k->watch.pause_ms : pause_ms);
         }
         steer_scene(k);
         steer_encoder(k);
@@ -222,6 +224,7 @@ static void keeper_done(struct keeper *k)
     end_cold(k);
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         own_close_fd(fds[i]);
+    box_watch_done(&k->watch);
     scene_log_done(&k->log);
     buf_done(&k->words.part);
     buf_done(&k->encoder_lines.part);

@@ -129,9 +129,12 @@ int box_count(uid_t uid, pid_t reaper_pid);
 /* What is seen of a running box, by one look at /proc. */
 struct box_usage {
     int64_t memory_bytes;      /* sum of anonymous, shared and swapped pages
-                                  and page tables of all its processes */
+                                  and page tables of all its processes, and
+                                  the kernel's memory for them */
+    int64_t kernel_bytes;      /* of which mappings, descriptors, pipes: as of
+                                  the last disk look */
     int64_t memory_peak_bytes; /* the largest of those sums so far */
-    int64_t cpu_ms;            /* of those that live, and of what they reaped */
+    int64_t cpu_ms;            /* of all that ever ran, as far as it was seen */
     int processes;             /* tasks: a thread counts as one */
     int64_t disk_bytes, files; /* as of the last disk look */
 };
@@ -145,11 +148,19 @@ struct box_watch {
     struct box_usage usage;
     int64_t next_disk_look_ms;
     int64_t next_pss_look_ms;
+    int64_t pss_at_bytes; /* the sum at which shares are measured next, at once */
+    int64_t looked_ms;
+    int pause_ms; /* out: how long to wait for the next look */
+    int blind;    /* looks in a row that its processes kept from being taken */
+    struct spent *spent;
 };
-/* Looks once (call it every 50 ms). Returns OUTCOME_completed while all is
- * within the limits, else the outcome that says which was passed. A sum over
- * the memory limit is confirmed by PSS before it counts (sandbox.md §3). */
+/* Looks once; call it again after `pause_ms` (50, less when memory grows towards
+ * the limit). Returns OUTCOME_completed while all is within the limits, else
+ * the outcome that says which was passed; sandbox_violation when the box keeps
+ * itself from being looked at. A sum over the memory limit is confirmed by PSS
+ * before it counts (sandbox.md §3). */
 enum outcome box_watch_look(struct box_watch *w);
+void box_watch_done(struct box_watch *w);
 
 /* Doctor: each layer is tried in a child. `ret_layers` holds LAYER_COUNT. */
 enum box_layer_state { LAYER_ACTIVE, LAYER_DEGRADED, LAYER_UNAVAILABLE };

@@ -15,4 +15,9 @@
 int helper_ask(uid_t uid, int64_t (*work)(const void *arg), const void *arg, int within_ms,
                int64_t *ret_answer);
 
+/* The same for an answer of several numbers, which `work` fills. */
+#define HELPER_ANSWERS 4
+int helper_ask_all(uid_t uid, void (*work)(const void *arg, int64_t ret[HELPER_ANSWERS]),
+                   const void *arg, int within_ms, int64_t ret_answers[HELPER_ANSWERS]);
+
 #endif

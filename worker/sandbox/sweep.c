@@ -52,9 +52,23 @@ enum {
     STAT_PPID = 4,
     STAT_GROUP = 5,
     STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_CUTIME = 16,
     STAT_CSTIME = 17,
-    STAT_THREADS = 20
+    STAT_THREADS = 20,
+    STAT_STARTED = 22,
+    STAT_FIELDS
 };
+
+static void fill(struct sweep_process *p, const long long field[STAT_FIELDS])
+{
+    p->ppid = (pid_t)field[STAT_PPID];
+    p->group = (pid_t)field[STAT_GROUP];
+    p->own_ticks = field[STAT_UTIME] + field[STAT_STIME];
+    p->cpu_ticks = p->own_ticks + field[STAT_CUTIME] + field[STAT_CSTIME];
+    p->tasks = field[STAT_THREADS] > 0 ? (int)field[STAT_THREADS] : 1;
+    p->started = field[STAT_STARTED];
+}
 
 static bool read_stat(struct sweep_process *p)
 {
@@ -66,19 +80,13 @@ static bool read_stat(struct sweep_process *p)
         return false;
     at += 2;
     p->zombie = *at == 'Z' || *at == 'X';
-    for (int field = STAT_STATE; field <= STAT_THREADS && at; field++) {
-        long long value = field == STAT_STATE ? 0 : strtoll(at, NULL, 10);
-        if (field == STAT_PPID)
-            p->ppid = (pid_t)value;
-        if (field == STAT_GROUP)
-            p->group = (pid_t)value;
-        if (field >= STAT_UTIME && field <= STAT_CSTIME)
-            p->cpu_ticks += value;
-        if (field == STAT_THREADS)
-            p->tasks = value > 0 ? (int)value : 1;
+    long long field[STAT_FIELDS] = {0};
+    for (int i = STAT_STATE; i < STAT_FIELDS && at; i++) {
+        field[i] = i == STAT_STATE ? 0 : strtoll(at, NULL, 10);
         at = strchr(at, ' ');
         at = at ? at + 1 : NULL;
     }
+    fill(p, field);
     return true;
 }
 

@@ -15,6 +15,8 @@ struct sweep_process {
     bool zombie;
     int tasks;
     int64_t cpu_ticks; /* its own and of the children that it reaped */
+    int64_t own_ticks; /* its own */
+    int64_t started;   /* in ticks since boot: tells two of one pid apart */
     bool inside;
 };
 

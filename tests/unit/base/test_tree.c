@@ -48,7 +48,7 @@ static void a_tree_3000_deep_is_counted_and_goes(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few.rlim_max = before.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    assert_int_equal(file_tree_usage(AT_FDCWD, "deep", &bytes, &inodes), 0);
+    assert_int_equal(file_tree_usage(AT_FDCWD, "deep", 0, &bytes, &inodes), 0);
     assert_int_equal(inodes, DEPTH + 1);
     assert_true(bytes >= 10000);
     assert_int_equal(file_remove_tree(AT_FDCWD, "deep", NULL), 0);
@@ -68,7 +68,7 @@ static void a_wide_tree_goes(void **state)
         make_file(sub, "a", 1);
         make_file(sub, "b", 1);
     }
-    assert_int_equal(file_tree_usage(AT_FDCWD, "wide", &bytes, &inodes), 0);
+    assert_int_equal(file_tree_usage(AT_FDCWD, "wide", 0, &bytes, &inodes), 0);
     assert_int_equal(inodes, 6000);
     assert_int_equal(file_remove_tree(AT_FDCWD, "wide", NULL), 0);
     assert_int_equal(access("wide", F_OK), -1);
@@ -85,14 +85,14 @@ static void links_are_removed_not_followed(void **state)
     assert_int_equal(symlinkat("../outside/keep", tree, "file"), 0);
     assert_int_equal(symlinkat("nowhere", tree, "dangling"), 0);
     assert_int_equal(mkfifoat(tree, "fifo", 0600), 0);
-    assert_int_equal(file_tree_usage(AT_FDCWD, "tree", &bytes, &inodes), 0);
+    assert_int_equal(file_tree_usage(AT_FDCWD, "tree", 0, &bytes, &inodes), 0);
     assert_int_equal(inodes, 4);
     assert_true(bytes < 100000);
     assert_int_equal(file_remove_tree(AT_FDCWD, "tree", NULL), 0);
     assert_int_equal(faccessat(outside, "keep", F_OK, 0), 0);
 
     assert_int_equal(symlink("outside", "link"), 0);
-    assert_int_equal(file_tree_usage(AT_FDCWD, "link", &bytes, &inodes), -ENOTDIR);
+    assert_int_equal(file_tree_usage(AT_FDCWD, "link", 0, &bytes, &inodes), -ENOTDIR);
     assert_int_equal(file_remove_tree(AT_FDCWD, "link", NULL), 0);
     assert_int_equal(faccessat(outside, "keep", F_OK, 0), 0);
     assert_int_equal(file_remove_tree(AT_FDCWD, "outside", NULL), 0);
@@ -105,7 +105,7 @@ static void files_and_nothing_are_fine(void **state)
     assert_int_equal(file_remove_tree(AT_FDCWD, "one", NULL), 0);
     assert_int_equal(file_remove_tree(AT_FDCWD, "one", NULL), 0);
     int64_t bytes, inodes;
-    assert_int_equal(file_tree_usage(AT_FDCWD, "one", &bytes, &inodes), -ENOENT);
+    assert_int_equal(file_tree_usage(AT_FDCWD, "one", 0, &bytes, &inodes), -ENOENT);
 }
 
 static void make_locked(void)

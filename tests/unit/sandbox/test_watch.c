@@ -35,6 +35,17 @@ static int eat_private(void *arg)
     return 0;
 }
 
+static int eat_slowly(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        touched(8 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+        nanosleep(&(struct timespec){.tv_nsec = 25000000}, NULL);
+    }
+    sleep_for_ever();
+    return 0;
+}
+
 /* No process is over the limit, all together are. */
 static int eat_in_children(void *arg)
 {
@@ -155,6 +166,78 @@ static int burn_in_children(void *arg)
     }
 }
 
+/* Nobody waits for them, so what they used is in nobody's count. */
+static int burn_unwaited(void *arg)
+{
+    (void)arg;
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        if (fork() == 0) {
+            for (clock_t until = clock() + CLOCKS_PER_SEC / 4; clock() < until;)
+                ;
+            _exit(0);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+    }
+}
+
+/* Each page with other rights than its neighbours, so a mapping of its own. */
+static int eat_mappings(void *arg)
+{
+    (void)arg;
+    for (int n = 0; n < 24; n++) {
+        if (fork() != 0)
+            continue;
+        size_t bytes = 60000 * 4096;
+        char *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        for (size_t at = 0; p != MAP_FAILED && at < bytes; at += 2 * 4096)
+            mprotect(p + at, 4096, PROT_READ);
+        sleep_for_ever();
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+static int eat_pipes(void *arg)
+{
+    (void)arg;
+    static char block[1 << 16];
+    for (int n = 0; n < 24; n++) {
+        if (fork() != 0)
+            continue;
+        int ends[2];
+        while (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0)
+            (void)!write(ends[1], block, sizeof block);
+        sleep_for_ever();
+    }
+    sleep_for_ever();
+    return 0;
+}
+
+/* A helper has the box's uid: where Landlock does not know signals, its
+ * processes can kill it before it has counted anything. */
+static int kill_all_the_time(void *arg)
+{
+    (void)arg;
+    while (kill(-1, SIGKILL) <= 0)
+        ;
+    return 1;
+}
+
+/* A tree that is never twice the same cannot be walked. */
+static int move_about(void *arg)
+{
+    (void)arg;
+    mkdir("a", 0700);
+    mkdir("a/b", 0700);
+    mkdir("a/b/c", 0700);
+    mkdir("z", 0700);
+    while (rename("a/b/c", "z/c") == 0 && rename("z/c", "a/b/c") == 0)
+        ;
+    sleep_for_ever();
+    return 0;
+}
+
 static int idle(void *arg)
 {
     (void)arg;
@@ -186,6 +269,7 @@ static enum outcome watch_it(int (*inside)(void *), void *arg, struct box_watch 
         if (clock_now_ms() > until_ms)
             fail_msg("no verdict within %d ms", WITHIN_MS);
     }
+    box_watch_done(w);
     assert_int_equal(box_empty(box.uid, getpid(), 3000, NULL), 0);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
@@ -200,8 +284,9 @@ static enum outcome watch_it(int (*inside)(void *), void *arg, struct box_watch 
 static void test_memory(void **state)
 {
     (void)state;
-    int (*const eaters[])(void *) = {eat_private, eat_in_children, eat_page_tables};
-    for (size_t i = 0; i < 3; i++) {
+    int (*const eaters[])(void *) = {eat_private, eat_in_children, eat_page_tables, eat_mappings,
+                                     eat_pipes};
+    for (size_t i = 0; i < sizeof eaters / sizeof eaters[0]; i++) {
         struct box_watch w = LIMITS(.memory_bytes = 256 * MIB);
         assert_int_equal(watch_it(eaters[i], NULL, &w, NEVER), OUTCOME_memory_limit);
         assert_true(w.usage.memory_peak_bytes > 256 * MIB);
@@ -266,6 +351,40 @@ static void test_cpu(void **state)
     assert_int_equal(watch_it(burn_in_children, NULL, &w, NEVER), OUTCOME_cpu_limit);
 }
 
+static void test_cpu_of_children_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.cpu_ms = 1000);
+    assert_int_equal(watch_it(burn_unwaited, NULL, &w, NEVER), OUTCOME_cpu_limit);
+    assert_int_equal(w.cpu_ms_reaped, 0);
+}
+
+/* Whether they are seen or not: it does not last. */
+static void test_nobody_hides(void **state)
+{
+    (void)state;
+    struct box_watch killer = LIMITS(.cpu_ms = 3000);
+    killer.dir_fd = box.dir_fd;
+    enum outcome o = watch_it(kill_all_the_time, NULL, &killer, NEVER);
+    assert_true(o == OUTCOME_sandbox_violation || o == OUTCOME_cpu_limit);
+    struct box_watch mover = LIMITS(.cpu_ms = 3000, .disk_bytes = 1LL << 40);
+    mover.dir_fd = box.dir_fd;
+    o = watch_it(move_about, NULL, &mover, NEVER);
+    assert_true(o == OUTCOME_sandbox_violation || o == OUTCOME_cpu_limit);
+}
+
+/* As memory grows towards its limit, so does the watch's attention. */
+static void test_looks_sooner_near_the_limit(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.memory_bytes = 256 * MIB);
+    assert_int_equal(watch_it(idle, NULL, &w, 0), OUTCOME_completed);
+    assert_int_equal(w.pause_ms, 50);
+    struct box_watch eaten = LIMITS(.memory_bytes = 256 * MIB);
+    assert_int_equal(watch_it(eat_slowly, NULL, &eaten, NEVER), OUTCOME_memory_limit);
+    assert_int_equal(eaten.pause_ms, 10);
+}
+
 static void test_within_the_limits(void **state)
 {
     (void)state;
@@ -294,6 +413,9 @@ int main(void)
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_disk_without_names),
         cmocka_unit_test(test_cpu),
+        cmocka_unit_test(test_cpu_of_children_that_nobody_waits_for),
+        cmocka_unit_test(test_nobody_hides),
+        cmocka_unit_test(test_looks_sooner_near_the_limit),
         cmocka_unit_test(test_within_the_limits),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
