@@ -71,6 +71,7 @@ bench-check: all ## the benchmarks' bounded part
 
 include tests/chaos/chaos.mk
 include tests/bench/box.mk
+include tests/attacks/attacks.mk
 
 # ── style ─────────────────────────────────────────────────────────────────
 

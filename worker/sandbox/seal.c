@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,10 +69,12 @@ static int enter_directory(const struct box_plan *p, struct err *e)
 }
 
 /* A change of uid takes /proc/self from us and makes our memory unreadable
- * even for our own uid, by which the watch measures it (watch.c). */
+ * even for our own uid, by which the watch measures it (watch.c); so does a
+ * warden, which is not to be read by what it guards, for those that it forks. */
 static int stay_measurable(const struct box_plan *p, struct err *e)
 {
-    if (p->uid && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+    (void)p;
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         return err_errno(e, -errno, FAULT_HOST, "stay measurable");
     return 0;
 }
@@ -106,11 +109,22 @@ static int check_plan(const struct box_plan *p, struct err *e)
     return 0;
 }
 
+/* Builds of the attack suite (tests/attacks/ablation.py) leave steps out, by
+ * name, to show that it notices. The product leaves out none. */
+#ifndef MANIMD_WITHOUT
+#define MANIMD_WITHOUT ""
+#endif
+
+static bool is_left_out(const char *name)
+{
+    return strstr(MANIMD_WITHOUT, name) != NULL;
+}
+
 int box_seal(const struct box_plan *p, struct err *e)
 {
     int rc = check_plan(p, e);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && rc == 0; i++) {
-        if (p->level < steps[i].least)
+        if (p->level < steps[i].least || is_left_out(steps[i].name))
             continue;
         rc = steps[i].apply(p, e);
         if (rc < 0)

@@ -265,6 +265,26 @@ static void test_level_none(void **state)
     box_plan_done(&p);
 }
 
+static int measurable(void *arg)
+{
+    (void)arg;
+    return prctl(PR_GET_DUMPABLE) == 1 && opened("/proc/self/maps", O_RDONLY) == 0 ? 0 : 1;
+}
+
+/* Its forks' shares of pages could not be told else, and a scene that shares
+ * them would be ended for memory that it does not use. */
+static void test_basic_is_measurable_though_its_warden_is_not(void **state)
+{
+    (void)state;
+    struct box_plan p;
+    assert_int_equal(box_plan_init(&p, BOX_SCENE, BOX_BASIC, NULL), 0);
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 0), 0);
+    pid_t pid = boxed_start(&p, measurable, NULL);
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    assert_int_equal(boxed_wait(pid), 0);
+    box_plan_done(&p);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -282,9 +302,13 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_permitted_things_work), cmocka_unit_test(test_what_it_is),
-        cmocka_unit_test(test_kept_descriptor),       cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_refuses_to_seal),       cmocka_unit_test(test_level_none),
+        cmocka_unit_test(test_permitted_things_work),
+        cmocka_unit_test(test_what_it_is),
+        cmocka_unit_test(test_kept_descriptor),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_refuses_to_seal),
+        cmocka_unit_test(test_level_none),
+        cmocka_unit_test(test_basic_is_measurable_though_its_warden_is_not),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,143 @@
+"""Leaves each layer out in turn, and shows which scenes then break out.
+
+The product has no such switch: `make ablated` links it once more with a seal
+that skips steps (attacks.mk). Scenes with `ablation: no` are never run here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import field as fields
+import house
+from judge import Verdict
+from scene_file import SceneFile
+from trial import Trial
+
+LEVEL = "standard"
+# Which steps are left out, and whether some scene must notice. Capabilities go
+# with the uid in any case: emptying them again is a second line.
+ROWS = {
+    "nothing": False,
+    "descriptors": True,
+    "rlimits": True,
+    "capabilities": False,
+    "uid,capabilities": True,
+    "no_new_privs": True,
+    "landlock": True,
+    "seccomp": True,
+    "landlock,seccomp": True,
+    "no_new_privs,landlock,seccomp": True,
+    "uid,capabilities,landlock,seccomp": True,
+    "uid,capabilities,no_new_privs,landlock,seccomp": True,
+    "uid,capabilities,no_new_privs,landlock,seccomp,rlimits,descriptors": True,
+}
+DOCUMENT = house.ROOT / "docs" / "attacks.md"
+BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
+
+
+def build_without(build: Path, layers: str) -> Path:
+    """Where the product without these layers is."""
+    name = layers.replace(",", "+")
+    words = ["make", "-s", f"BUILD={build.relative_to(house.ROOT)}", f"AS={name}", f"WITHOUT={layers}", "ablated"]
+    subprocess.run(words, cwd=house.ROOT, check=True)
+    return build / "ablation" / name
+
+
+class Row:
+    """What came of one build."""
+
+    def __init__(self, layers: str, must_notice: bool) -> None:
+        self.layers = layers
+        self.must_notice = must_notice
+        self.broke: list[str] = []
+        self.otherwise: list[str] = []
+        self.left: list[str] = []
+
+    def take(self, verdict: Verdict) -> None:
+        """One scene has ended."""
+        if verdict.breaches:
+            self.broke.append(verdict.scene.title)
+        elif verdict.complaints:
+            self.otherwise.append(f"{verdict.scene.title} ({verdict.outcome})")
+
+    @property
+    def noticed(self) -> bool:
+        """Whether anybody saw that something is missing."""
+        return bool(self.broke or self.otherwise)
+
+    @property
+    def well(self) -> bool:
+        """As it should be."""
+        if self.layers == "nothing":
+            return not self.noticed and not self.left
+        return self.noticed or not self.must_notice
+
+
+def run_row(row: Row, build: Path, scenes: list[SceneFile]) -> None:
+    """A field without these layers; a worker that dies is followed by another."""
+    product = build if row.layers == "nothing" else build_without(build, row.layers)
+    todo = list(scenes)
+    while todo:
+        field = fields.Field(LEVEL, product)
+        try:
+            verdicts = Trial(field, LEVEL, row.take).run(todo)
+            row.left += field.stop()
+        finally:
+            field.close()
+        done = {v.scene.title for v in verdicts}
+        todo = [s for s in todo if s.title not in done]
+        if not done:
+            break
+
+
+def cell(titles: list[str]) -> str:
+    """Names for the table, by family."""
+    families: dict[str, list[str]] = {}
+    for title in sorted(titles):
+        family, _, name = title.partition("/")
+        families.setdefault(family, []).append(f"`{name}`")
+    return "; ".join(f"{family}: {', '.join(names)}" for family, names in families.items())
+
+
+def table(rows: list[Row], scenes: list[SceneFile]) -> str:
+    """The part of docs/attacks.md between its marks."""
+    lines = [f"{len(scenes)} scenes at level `{LEVEL}`, the box built without:", ""]
+    lines += ["| left out | broke out | which | ended otherwise |", "|---|---|---|---|"]
+    for row in rows:
+        refused = len(row.otherwise) == len(scenes)
+        otherwise = "all: no box comes up without it" if refused else cell(row.otherwise)
+        lines.append(f"| {row.layers.replace(',', ', ')} | {len(row.broke)} | {cell(row.broke)} | {otherwise} |")
+    broken = {title for row in rows for title in row.broke}
+    never = [s.title for s in scenes if s.title not in broken and not s.control and s.tries]
+    lines += ["", f"In no row broke out ({len(never)}): {cell(never)}."]
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Replace what is between the marks."""
+    page = DOCUMENT.read_text()
+    head, _, rest = page.partition(BEGIN)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+
+
+def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool) -> int:
+    """All rows; 1 when a layer could be left out unseen."""
+    chosen = [s for s in scenes if s.ablation and LEVEL in s.levels]
+    rows = []
+    for layers, must_notice in ROWS.items():
+        if only not in (None, layers):
+            continue
+        row = Row(layers, must_notice)
+        run_row(row, build, chosen)
+        rows.append(row)
+        word = "ok  " if row.well else "FAIL"
+        print(f"{word} without {layers}: {len(row.broke)} broke out, {len(row.otherwise)} ended otherwise", flush=True)
+        for each in [*row.broke, *row.otherwise, *row.left]:
+            print(f"       {each[:200]}", flush=True)
+    if document:
+        write(table(rows, chosen))
+    failed = sum(not row.well for row in rows)
+    print(f"\nattacks-ablation: {len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0

@@ -1,0 +1,164 @@
+"""Runs the attack scenes against the product; README.md has the format.
+
+    make attacks                    every level that this machine offers
+    make attacks-check              the bounded part, as in `make check`
+    make attacks-ablation           each layer off in turn: docs/attacks.md
+    tests/attacks/main.py --build build --family files --level standard
+    tests/attacks/main.py --build build --scene network/udp --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import ablation
+import field as fields
+from judge import Verdict
+from scene_file import LEVELS, SceneFile, load
+from trial import Trial
+
+SAMPLE = 12  # scenes at the levels below the one that is checked in full
+CHECKED = "standard"
+
+
+class Teller:
+    """Lines for people or for machines, and the sum."""
+
+    def __init__(self, as_json: bool, total: int) -> None:
+        self.as_json = as_json
+        self.total = total
+        self.passed = 0
+        self.failed: list[str] = []
+        self.absent: list[str] = []
+
+    def verdict(self, verdict: Verdict) -> None:
+        """One scene has ended."""
+        title = f"{verdict.level} {verdict.scene.title}"
+        why = [f"BREACH {b}" for b in verdict.breaches] + verdict.complaints
+        self.count(title, why)
+        if self.as_json:
+            self.line({"scene": verdict.scene.title, "level": verdict.level, "outcome": verdict.outcome}
+                      | {"breaches": verdict.breaches, "complaints": verdict.complaints}
+                      | {"seconds": round(verdict.seconds, 2)})  # fmt: skip
+        else:
+            self.person(f"{title} ({verdict.outcome}, {verdict.seconds:.1f} s)", why)
+
+    def whole(self, level: str, complaints: list[str]) -> None:
+        """What is left when a level is done counts as one test."""
+        self.count(f"{level} nothing is left", complaints)
+        if self.as_json:
+            self.line({"scene": "", "level": level, "complaints": complaints})
+        else:
+            self.person(f"{level} nothing is left, no secret is out", complaints)
+
+    def not_here(self, level: str, reason: str) -> None:
+        """A level that this machine does not offer."""
+        self.absent.append(level)
+        if not self.as_json:
+            print(f"---- {level:10} {reason}", flush=True)
+
+    def count(self, title: str, why: list[str]) -> None:
+        """Add to the sum."""
+        if why:
+            self.failed.append(title)
+        else:
+            self.passed += 1
+
+    def person(self, title: str, why: list[str]) -> None:
+        """One line, or on a terminal the same line again while all is well."""
+        done = self.passed + len(self.failed)
+        if why:
+            print(f"\rFAIL {title}" + "".join(f"\n       {each[:400]}" for each in why), flush=True)
+        elif sys.stdout.isatty():
+            print(f"\r\033[K[{done}/{self.total}] {title}", end="", flush=True)
+        else:
+            print(f"ok   {title}", flush=True)
+
+    @staticmethod
+    def line(value: dict[str, Any]) -> None:
+        """One JSON line."""
+        print(json.dumps(value), flush=True)
+
+    def end(self) -> int:
+        """The sum."""
+        if self.as_json:
+            self.line({"passed": self.passed, "failed": len(self.failed), "absent": self.absent})
+        else:
+            print(f"\nattacks: {self.passed} passed, {len(self.failed)} failed", flush=True)
+        return 1 if self.failed or not self.passed else 0
+
+
+def sample(scenes: list[SceneFile], seed: int) -> list[SceneFile]:
+    """The controls and a draw of the others."""
+    controls = [s for s in scenes if s.control][:1]
+    others = [s for s in scenes if not s.control]
+    return controls + random.Random(seed).sample(others, min(SAMPLE, len(others)))
+
+
+def wanted(arguments: argparse.Namespace, scenes: list[SceneFile]) -> dict[str, list[SceneFile]]:
+    """Which scenes at which level."""
+    levels = [arguments.level] if arguments.level else list(LEVELS)
+    chosen = {level: [s for s in scenes if level in s.levels] for level in levels}
+    if arguments.check:
+        chosen = {level: of if level == CHECKED else sample(of, arguments.seed) for level, of in chosen.items()}
+    return chosen
+
+
+def run_level(level: str, scenes: list[SceneFile], build: Path, teller: Teller) -> None:
+    """One field, all of its scenes, and what is left."""
+    field = fields.Field(level, build)
+    try:
+        verdicts = Trial(field, level, teller.verdict).run(scenes)
+        complaints = field.stop()
+        if missed := len(scenes) - len(verdicts):
+            complaints.append(f"{missed} scenes were not run")
+        teller.whole(level, complaints)
+    finally:
+        field.close()
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Runs the attack scenes against the product.")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where manimd was built")
+    parser.add_argument("--check", action="store_true", help="the bounded part")
+    parser.add_argument("--ablation", action="store_true", help="each layer off in turn; writes docs/attacks.md")
+    parser.add_argument("--without", help="only this row of the ablation; writes nothing")
+    parser.add_argument("--family", help="only this family")
+    parser.add_argument("--scene", help="only scenes whose FAMILY/NAME holds this")
+    parser.add_argument("--level", choices=LEVELS, help="only this level")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="draws the sample and the order")
+    parser.add_argument("--json", action="store_true", help="a JSON line for each scene")
+    parser.add_argument("--list", action="store_true", help="the scenes, and nothing else")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    scenes = load(arguments.family, arguments.scene)
+    if arguments.list:
+        print("\n".join(f"{s.title:40} {' '.join(s.outcomes('standard'))}" for s in scenes))
+        return 0
+    if not scenes:
+        parser.error("no such scene")
+    random.Random(arguments.seed).shuffle(scenes)
+    if arguments.ablation:
+        document = not (arguments.family or arguments.scene or arguments.without)
+        return ablation.run(build, scenes, arguments.without, document)
+    chosen = wanted(arguments, scenes)
+    here = fields.levels_here(build)
+    teller = Teller(arguments.json, sum(len(of) + 1 for level, of in chosen.items() if not here[level]))
+    if not arguments.json:
+        print(f"attacks: {len(scenes)} scenes, seed {arguments.seed}", flush=True)
+    for level, of in chosen.items():
+        if here[level]:
+            teller.not_here(level, here[level])
+        elif of:
+            run_level(level, of, build, teller)
+    return teller.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
