@@ -422,7 +422,8 @@ static int start(struct worker *w, struct err *e)
         rc = start_supervisor(w, e);
     if (rc)
         return rc;
-    w->render = (struct render_spec){.python = w->settings.python,
+    w->render = (struct render_spec){.spare = true,
+                                     .python = w->settings.python,
                                      .harness = w->settings.harness,
                                      .encoder = w->settings.encoder,
                                      .zygote_fd = -1,

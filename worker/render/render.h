@@ -37,6 +37,7 @@ struct render_spec {
     int sandbox_minimum;          /* enum box_level */
     int report_fd;                /* progress lines for whoever started us; -1: none */
     bool frame_log;
+    bool spare; /* its zygotes keep a warden ready: many jobs are to come */
     /* `manimd render FILE`: the script's own folder, readable in the box and
      * first on sys.path, and the script's path; NULL for a job from a queue. */
     const char *script_dir;

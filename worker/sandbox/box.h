@@ -55,6 +55,13 @@ enum box_access {
 #define BOX_KEEP_FDS_MAX 16
 #define BOX_FILTER_MAX 1024
 
+/* A compiled seccomp program (struct sock_filter, 8 bytes each): the same for
+ * every box of a profile and level, and 2 ms of work; plain data. */
+struct box_filter {
+    uint64_t program[BOX_FILTER_MAX];
+    unsigned length; /* 0: none */
+};
+
 /* What box_seal() is to do; plain data, prepared outside, no pointers into the
  * stranger's reach. Paths that do not exist on this machine are left out by
  * box_plan_allow() (returns 1 then).
@@ -80,14 +87,18 @@ struct box_plan {
     struct limits limits;
     bool parent_death; /* die when the parent does */
     pid_t parent_pid;  /* whose death that is; 0: whoever it is now */
-    /* The seccomp program (struct sock_filter, 8 bytes each). */
-    uint64_t filter[BOX_FILTER_MAX];
-    unsigned filter_length;
+    struct box_filter filter;
 };
 
 /* Defaults for a profile, with the system paths that it needs (sandbox.md §6). */
 int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level,
                   struct err *e);
+/* The same in two steps, for whoever makes many: a filter once, plans from it
+ * (of the same profile and level). At level none the filter is empty. */
+int box_filter_compile(struct box_filter *f, enum box_profile profile, enum box_level level,
+                       struct err *e);
+int box_plan_init_with(struct box_plan *p, enum box_profile profile, enum box_level level,
+                       const struct box_filter *f, struct err *e);
 /* 0, or 1 when there is no such path here (nothing is allowed then). */
 int box_plan_allow(struct box_plan *p, const char *path, unsigned access, struct err *e);
 /* The plan keeps a duplicate; the caller's descriptor stays the caller's. */

@@ -33,8 +33,6 @@ int landlock_abi(void);
 unsigned landlock_errata(void);
 
 /* seccomp.c */
-/* Compiles the allow-list of p->profile at p->level into the plan. */
-int filter_compile(struct box_plan *p, struct err *e);
 int layer_seccomp(const struct box_plan *p, struct err *e);
 
 #endif

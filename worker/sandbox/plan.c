@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <string.h>
 #include <unistd.h>
 
 #define FOR(profile) (1u << (profile))
@@ -78,17 +79,24 @@ static int allow_system(struct box_plan *p, struct err *e)
     return 0;
 }
 
-int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level, struct err *e)
+int box_plan_init_with(struct box_plan *p, enum box_profile profile, enum box_level level,
+                       const struct box_filter *f, struct err *e)
 {
     *p = (struct box_plan){.level = level, .profile = profile, .dir_fd = -1};
-    int rc = 0;
-    if (level >= BOX_BASIC)
-        rc = filter_compile(p, e);
-    if (rc == 0 && level >= BOX_BASIC)
-        rc = allow_system(p, e);
+    p->filter.length = f->length;
+    memcpy(p->filter.program, f->program, f->length * sizeof f->program[0]);
+    int rc = level >= BOX_BASIC ? allow_system(p, e) : 0;
     if (rc < 0)
         box_plan_done(p);
     return rc;
+}
+
+int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level, struct err *e)
+{
+    struct box_filter f;
+    *p = (struct box_plan){.dir_fd = -1};
+    int rc = box_filter_compile(&f, profile, level, e);
+    return rc < 0 ? rc : box_plan_init_with(p, profile, level, &f, e);
 }
 
 static int add_path(struct box_plan *p, int fd, unsigned access)

@@ -5,8 +5,8 @@
  * ENOSYS, so that libraries take their older way. A foreign architecture or
  * x32 kills. Calls were found by tracing renders (sandbox.md §6).
  *
- * The program is compiled outside the box by box_plan_init(); sealing is one
- * system call. */
+ * The program is compiled outside the box, once for many plans or by
+ * box_plan_init(); sealing is one system call. */
 #include "layers.h"
 
 #include "../base/err.h"
@@ -75,53 +75,58 @@ static int add_names(scmp_filter_ctx ctx, unsigned kind, struct err *e)
 }
 
 /* libseccomp writes a program only to a file. */
-static int export_program(scmp_filter_ctx ctx, struct box_plan *p, struct err *e)
+static int export_program(scmp_filter_ctx ctx, struct box_filter *f, struct err *e)
 {
     own_fd int fd = memfd_create("seccomp", MFD_CLOEXEC);
     int rc = fd < 0 ? -errno : seccomp_export_bpf(ctx, fd);
     if (rc < 0)
         return err_errno(e, rc, FAULT_HOST, "compile the seccomp filter");
-    ssize_t bytes = pread(fd, p->filter, sizeof p->filter, 0);
+    ssize_t bytes = pread(fd, f->program, sizeof f->program, 0);
     struct stat st;
     if (bytes <= 0 || fstat(fd, &st) < 0 || st.st_size != bytes)
         return err_set(e, -E2BIG, FAULT_HOST, "compile the seccomp filter: it is too long");
-    p->filter_length = (unsigned)((size_t)bytes / sizeof p->filter[0]);
+    f->length = (unsigned)((size_t)bytes / sizeof f->program[0]);
     return 0;
 }
 
-static unsigned kind_of(const struct box_plan *p)
+static unsigned kind_of(enum box_profile profile, enum box_level level)
 {
-    if (p->level == BOX_BASIC)
-        return p->profile == BOX_SCENE ? FILTER_SCENE_SHARED_UID : FILTER_ENCODER_SHARED_UID;
-    return p->profile == BOX_SCENE ? FILTER_SCENE_OWN_UID : FILTER_ENCODER_OWN_UID;
+    if (level == BOX_BASIC)
+        return profile == BOX_SCENE ? FILTER_SCENE_SHARED_UID : FILTER_ENCODER_SHARED_UID;
+    return profile == BOX_SCENE ? FILTER_SCENE_OWN_UID : FILTER_ENCODER_OWN_UID;
 }
 
-int filter_compile(struct box_plan *p, struct err *e)
+int box_filter_compile(struct box_filter *f, enum box_profile profile, enum box_level level,
+                       struct err *e)
 {
+    f->length = 0;
+    if (level < BOX_BASIC)
+        return 0;
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!ctx)
         return err_set(e, -ENOMEM, FAULT_HOST, "compile the seccomp filter");
+    unsigned kind = kind_of(profile, level);
     int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (rc == 0)
-        rc = add_names(ctx, kind_of(p), e);
+        rc = add_names(ctx, kind, e);
     if (rc == 0)
-        rc = add_rules(ctx, kind_of(p), e);
+        rc = add_rules(ctx, kind, e);
     /* A tree instead of a list: tens of compares less on every call. */
     if (rc == 0)
         rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (rc == 0)
-        rc = export_program(ctx, p, e);
+        rc = export_program(ctx, f, e);
     seccomp_release(ctx);
     return rc;
 }
 
 int layer_seccomp(const struct box_plan *p, struct err *e)
 {
-    if (p->filter_length == 0)
+    if (p->filter.length == 0)
         return err_set(e, -EINVAL, FAULT_HOST, "seal: the plan has no seccomp filter");
     /* The kernel copies it; the plan is only read. */
-    struct sock_fprog program = {.len = (unsigned short)p->filter_length,
-                                 .filter = (struct sock_filter *)(uintptr_t)p->filter};
+    struct sock_fprog program = {.len = (unsigned short)p->filter.length,
+                                 .filter = (struct sock_filter *)(uintptr_t)p->filter.program};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
         return err_errno(e, -errno, FAULT_HOST, "enter seccomp");
     return 0;

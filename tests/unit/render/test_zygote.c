@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -56,12 +57,13 @@ static void find_parts(struct house *h)
     };
 }
 
-static int set_up(void **state)
+static int start(void **state, bool spare)
 {
     struct house *h = own_calloc(1, sizeof *h);
     struct err e = ERR_INIT;
     h->zygote = (struct zygote)ZYGOTE_INIT;
     find_parts(h);
+    h->spec.spare = spare;
     if (zygote_start(&h->zygote, &h->spec, &e) < 0)
         fail_msg("%s", e.text);
     struct pollfd ready = {.fd = h->zygote.control_fd, .events = POLLIN};
@@ -70,6 +72,16 @@ static int set_up(void **state)
         fail_msg("%s", e.text);
     *state = h;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return start(state, false);
+}
+
+static int set_up_spare(void **state)
+{
+    return start(state, true);
 }
 
 static int tear_down(void **state)
@@ -198,8 +210,53 @@ static void starts_within_bounds(void **state)
     assert_true(json_num(timings, "start", 1e9) < 1000);
 }
 
+/* The warden that stands ready: the zygote's only child while no job runs. */
+static pid_t await_spare(const struct house *h)
+{
+    char path[64], text[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)h->zygote.pid,
+             (int)h->zygote.pid);
+    int64_t deadline_ms = clock_now_ms() + READY_MS;
+    while (!text[0] && clock_now_ms() < deadline_ms) {
+        own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        ssize_t n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = 0;
+        poll(NULL, 0, 5);
+    }
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static void a_spare_takes_the_next_job(void **state)
+{
+    struct house *h = *state;
+    pid_t before = await_spare(h);
+    assert_true(before > 0);
+    own_json cJSON *r = render_warm(h, good, STAGE_DONE);
+    assert_string_equal(json_str(r, "outcome"), "completed");
+    pid_t after = await_spare(h);
+    assert_true(after > 0 && after != before);
+    assert_int_equal(kill(before, 0), -1); /* it was the warden, which is gone */
+}
+
+static void a_dead_spare_costs_no_job(void **state)
+{
+    struct house *h = *state;
+    pid_t spare = await_spare(h);
+    assert_int_equal(kill(spare, SIGKILL), 0);
+    while (kill(spare, 0) == 0) /* until the zygote has reaped it */
+        poll(NULL, 0, 5);
+    own_json cJSON *r = render_warm(h, good, STAGE_DONE);
+    assert_string_equal(json_str(r, "outcome"), "completed");
+}
+
 int main(void)
 {
+    const struct CMUnitTest with_spare[] = {
+        cmocka_unit_test(a_spare_takes_the_next_job),
+        cmocka_unit_test(a_dead_spare_costs_no_job),
+        cmocka_unit_test(one_job_leaves_nothing_to_the_next),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renders_job_after_job),
         cmocka_unit_test(one_job_leaves_nothing_to_the_next),
@@ -208,5 +265,6 @@ int main(void)
         cmocka_unit_test(starts_within_bounds),
     };
     setenv("MANIMD_TEST_SECRET", "canary", 1);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    return failed + cmocka_run_group_tests(with_spare, set_up_spare, tear_down);
 }

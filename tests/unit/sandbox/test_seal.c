@@ -227,7 +227,7 @@ static void test_refuses_to_seal(void **state)
     assert_int_equal(refusal(&p), ESRCH);
     p.parent_death = false;
 
-    p.filter_length = 0;
+    p.filter.length = 0;
     assert_int_equal(refusal(&p), EINVAL);
     p.level = BOX_STRONG;
     assert_int_equal(refusal(&p), EOPNOTSUPP);

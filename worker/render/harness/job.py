@@ -23,15 +23,20 @@ LOG, PROGRESS, MEMORY, DATA_READY, SPACE_FREE, SOURCE = range(6)
 SOURCE_MAX_BYTES = 4 << 20
 SEED_MASK = 0xFFFFFFFF  # what numpy.random.seed() takes
 
+#: By level: the compiled system call filters, made once for all jobs.
+FILTERS: list[bytes] = []
+
 
 def prepare() -> dict[str, Any]:
     """In the zygote: import all that a job needs; what it then is."""
     import manim
     import pydub  # noqa: F401  (imported here so that no job has to)
     import tqdm
+    from _manimd import filters  # type: ignore[import-not-found]
 
     # It starts a monitor thread otherwise, even when it is disabled.
     tqdm.tqdm.monitor_interval = 0
+    FILTERS[:] = filters()
     tex.install()
     reason = fingerprint.difference()
     return {
@@ -52,6 +57,7 @@ def box_plan(start: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     return {
         **start["limits"],
         "level": start["level"],
+        "filter": FILTERS[start["level"]],
         "parent_pid": start["parent_pid"],
         "uid": start["uid"],
         "gid": start["gid"],

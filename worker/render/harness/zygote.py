@@ -1,6 +1,6 @@
 """The zygote: imports Manim once, then forks per job. Reads no job code.
 
-Started as ``PYTHON -P -s -B zygote.py CONTROL_FD NATIVE``, with a clean
+Started as ``PYTHON -P -s -B zygote.py CONTROL_FD NATIVE [spare]``, with a clean
 environment. (Not with ``-I``: that would ignore PYTHONHASHSEED, and the order
 of sets is part of the picture.) CONTROL_FD is a SOCK_SEQPACKET socket:
 
@@ -10,6 +10,11 @@ of sets is part of the picture.) CONTROL_FD is a SOCK_SEQPACKET socket:
 For each job socket it forks a warden, which receives the start message and
 forks the scene process. It ends when the control socket is closed and its
 wardens are gone.
+
+A fork of an interpreter with Manim in it takes milliseconds. So with a third
+argument, "spare", it forks the next warden as soon as nobody has asked for one
+for a moment; that one waits for its job socket on a socket of its own, whose
+end of file tells it that none will come.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import gc
 import importlib.util
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,6 +33,7 @@ from types import ModuleType
 START_BYTES = 64 * 1024
 START_DESCRIPTORS = 6
 PACKAGE = "_manimd_harness"
+SPARE_AFTER_MS = 100  # of silence: not while the job that was just lent begins
 
 
 def load_harness(native_path: str) -> ModuleType:
@@ -107,31 +114,95 @@ def reap(*_: object) -> None:
         pass
 
 
-def serve(control: socket.socket, run: ModuleType, about: dict) -> None:
-    """Fork a warden for each job socket until the control socket is closed."""
-    signal.signal(signal.SIGCHLD, reap)
-    while True:
-        data, fds, _, _ = socket.recv_fds(control, 1, 1)
-        if not data:
-            break
-        if len(fds) != 1:
-            continue
-        if os.fork() == 0:
+class Spare:
+    """The warden that waits for the next job: none yet, one, or gone again."""
+
+    def __init__(self) -> None:
+        self.channel: socket.socket | None = None
+
+    def hand(self, job_fd: int) -> bool:
+        """Give it the job; whether there was one to take it."""
+        channel, self.channel = self.channel, None
+        if channel is None:
+            return False
+        with channel:
             try:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                control.close()
-                warden(socket.socket(fileno=fds[0]), run, about)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(125)
-        os.close(fds[0])
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
+                socket.send_fds(channel, [b"j"], [job_fd])
+            except OSError:  # it was killed
+                return False
+        return True
+
+    def drop(self) -> None:
+        """Close our end: in the zygote that ends it, in another fork nothing."""
+        if self.channel is not None:
+            self.channel.close()
+        self.channel = None
+
+
+def await_job(channel: socket.socket) -> socket.socket:
+    """In the spare: its job socket; or the end of it, as of its zygote."""
+    data, fds, _, _ = socket.recv_fds(channel, 1, 1)
+    if not data or len(fds) != 1:
+        os._exit(0)
+    channel.close()
+    return socket.socket(fileno=fds[0])
+
+
+class Zygote:
+    """What serves the control socket."""
+
+    def __init__(self, control: socket.socket, run: ModuleType, about: dict) -> None:
+        self.control, self.run, self.about = control, run, about
+        self.spare = Spare()
+
+    def fork(self, channel: socket.socket, is_job: bool) -> None:
+        """A warden for the job socket `channel`, or for the one that comes by it."""
+        if os.fork() != 0:
+            return
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.control.close()
+            self.spare.drop()
+            warden(channel if is_job else await_job(channel), self.run, self.about)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(125)
+
+    def fork_spare(self) -> None:
+        """One that is ready before it is asked for."""
+        self.spare.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.fork(theirs, is_job=False)
+
+    def lend(self, job_fd: int) -> None:
+        """The spare takes the job, or a fresh fork does."""
+        with socket.socket(fileno=job_fd) as job:
+            if not self.spare.hand(job_fd):
+                self.fork(job, is_job=True)
+
+    def serve(self, keeps_spare: bool) -> None:
+        """Fork a warden for each job socket until the control socket is closed."""
+        signal.signal(signal.SIGCHLD, reap)
+        asked = select.poll()
+        asked.register(self.control, select.POLLIN)
         while True:
-            os.waitpid(-1, 0)
-    except ChildProcessError:
-        pass
+            wanting = keeps_spare and self.spare.channel is None
+            if not asked.poll(SPARE_AFTER_MS if wanting else None):
+                self.fork_spare()
+                continue
+            data, fds, _, _ = socket.recv_fds(self.control, 1, 1)
+            if not data:
+                break
+            if len(fds) == 1:
+                self.lend(fds[0])
+        self.spare.drop()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            while True:
+                os.waitpid(-1, 0)
+        except ChildProcessError:
+            pass
 
 
 def main() -> None:
@@ -144,7 +215,7 @@ def main() -> None:
     gc.freeze()
     check_alone(control.fileno())
     control.send(json.dumps(about).encode())
-    serve(control, run, about)
+    Zygote(control, run, about).serve("spare" in sys.argv[3:])
 
 
 if __name__ == "__main__":

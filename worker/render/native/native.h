@@ -23,6 +23,7 @@
 void native_say(int job_fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 extern PyTypeObject ring_type;
+PyObject *native_filters(PyObject *self, PyObject *args);
 PyObject *native_seal(PyObject *self, PyObject *args);
 PyObject *native_guard(PyObject *self, PyObject *args);
 PyObject *native_become_warden(PyObject *self, PyObject *args);

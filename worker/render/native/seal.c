@@ -76,10 +76,22 @@ static void keep_descriptors(struct box_plan *p, PyObject *keep)
         box_plan_keep(p, (int)PyLong_AsLong(PyList_GetItem(keep, i)));
 }
 
+/* plan["filter"]: as native_filters() made it, in the zygote, for all jobs. */
+static int begin_plan(struct box_plan *p, PyObject *plan, struct err *e)
+{
+    enum box_level level = (enum box_level)number(plan, "level");
+    PyObject *bytes = PyDict_GetItemString(plan, "filter");
+    struct box_filter f = {.length = 0};
+    if (!bytes || PyBytes_Size(bytes) != sizeof f)
+        return err_set(e, -EINVAL, FAULT_HOST, "the plan has no filter for level %d", (int)level);
+    memcpy(&f, PyBytes_AsString(bytes), sizeof f);
+    return box_plan_init_with(p, BOX_SCENE, level, &f, e);
+}
+
 static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
 {
     const char *dir = PyUnicode_AsUTF8(PyDict_GetItemString(plan, "dir"));
-    int rc = box_plan_init(p, BOX_SCENE, (enum box_level)number(plan, "level"), e);
+    int rc = begin_plan(p, plan, e);
     if (rc < 0)
         return rc;
     p->uid = (uid_t)number(plan, "uid");
@@ -92,6 +104,26 @@ static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
         return err_errno(e, -errno, FAULT_HOST, "open the scene's directory");
     keep_descriptors(p, PyDict_GetItemString(plan, "keep"));
     return allow_readable(p, PyDict_GetItemString(plan, "readable"), e);
+}
+
+PyObject *native_filters(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    PyObject *filters = PyList_New(0);
+    for (int level = BOX_NONE; filters && level <= BOX_STRONG; level++) {
+        struct box_filter f = {.length = 0};
+        struct err e = ERR_INIT;
+        PyObject *bytes = NULL;
+        if (box_filter_compile(&f, BOX_SCENE, (enum box_level)level, &e) < 0)
+            PyErr_SetString(PyExc_OSError, e.text);
+        else
+            bytes = PyBytes_FromStringAndSize((const char *)&f, sizeof f);
+        if (!bytes || PyList_Append(filters, bytes) < 0)
+            Py_CLEAR(filters);
+        Py_XDECREF(bytes);
+    }
+    return filters;
 }
 
 PyObject *native_seal(PyObject *self, PyObject *args)
