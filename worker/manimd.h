@@ -69,6 +69,7 @@ struct limits {
     int64_t log_bytes;
     int64_t output_bytes; /* all outputs together */
     int64_t frames;
+    int64_t tex_ms; /* one run of TeX; 0: no limit of its own */
 };
 
 /* The picture asked for, after the quality and its overrides. */

@@ -502,6 +502,7 @@ void job_default_limits(const struct config *config, struct limits *ret)
         .log_bytes = config->max_log_kb * 1024,
         .output_bytes = config->max_output_mb * 1024 * 1024,
         .frames = config->max_frames,
+        .tex_ms = config->tex_timeout_s * 1000,
     };
     for (size_t i = 0; i < job_fields_count; i++) {
         const struct field *f = &job_fields[i];

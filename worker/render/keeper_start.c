@@ -125,6 +125,7 @@ static cJSON *limits_json(const struct limits *l)
     json_add_int(j, "log_bytes", l->log_bytes);
     json_add_int(j, "output_bytes", l->output_bytes);
     json_add_int(j, "frames", l->frames);
+    json_add_int(j, "tex_ms", l->tex_ms);
     return j;
 }
 

@@ -16,6 +16,8 @@ EXCERPT_CHARS = 2000
 TRACEBACK_CHARS = 6000
 CONTEXT_LINES = 2
 MARK_END = "'>}"  # of the groups that Manim marks a formula's parts with
+# IndexError: Manim looks for a line number in the log that is not always there.
+TEX_FAILURES = (ValueError, RuntimeError, OSError, IndexError)
 TEX_MODULE = os.path.join("manim", "utils", "tex_file_writing.py")
 
 
@@ -186,19 +188,38 @@ def read_text(path: str) -> str:
         return ""
 
 
+def log_beside(frame: FrameType) -> str | None:
+    """TeX's log, when Manim stumbles over it before it can name it."""
+    tex_file = frame.f_locals.get("tex_file")
+    log_path = os.path.splitext(str(tex_file))[0] + ".log"
+    return log_path if tex_file is not None and "\n!" in read_text(log_path) else None
+
+
+def first_line_of(lines: list[str], formula: str) -> int:
+    """Where a formula begins in the .tex file, 0 when it is not there."""
+    first = next((text for text in formula.splitlines() if text.strip()), "")
+    return next((n for n, text in enumerate(lines, 1) if first and first in text), 0)
+
+
+def tex_sentence(stopped: str, message: str, read: str) -> str:
+    """What TeX said, or why it was stopped, and where it was."""
+    words = stopped or f"TeX: {message or 'it failed without a message'}"
+    return f"{words} at: {read.rpartition(MARK_END)[2]}" if read else words
+
+
 def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
     """A sentence with TeX's message, and the TeX source line with a mark."""
-    expression = without_marks(str(frame.f_locals.get("expression", "")))[:300]
+    formula = str(frame.f_locals.get("expression", ""))
+    expression = without_marks(formula)[:300]
     found = re.search(r"the log file: (\S+?\.log)", str(error))
-    if not found:
+    log_path = getattr(error, "log_path", None) or (found[1] if found else log_beside(frame))
+    if not log_path:
         return f"{error} (formula: {expression})", ""
-    log_path = found[1]
     message, line, read = tex_log_message(read_text(log_path))
     lines = read_text(os.path.splitext(log_path)[0] + ".tex").splitlines()
-    words = f"TeX: {message or 'it failed without a message'}"
-    if read:
-        words += f" at: {read.rpartition(MARK_END)[2]}"
+    words = tex_sentence(getattr(error, "why", ""), message, read)
     words += f" (formula: {expression})"
+    line = line or first_line_of(lines, formula)
     at = line_of(lines, read, line)
     shown = [without_marks(text) for text in lines]
     return words, "TeX source:\n" + excerpt(shown, at, 0) if line else ""
@@ -266,7 +287,7 @@ def result_of(error: BaseException, path: str) -> dict[str, Any]:
     if isinstance(error, JobFault):
         return error.as_result()
     frame = tex_frame(error)
-    if frame is not None and isinstance(error, (ValueError, RuntimeError, OSError)):
+    if frame is not None and isinstance(error, TEX_FAILURES):
         return tex_result(error, frame, path)
     outcome = outcome_of(error)
     return {

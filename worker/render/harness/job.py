@@ -21,6 +21,8 @@ from .progress import Channel, Progress
 #: Descriptors of the start message, in this order.
 LOG, PROGRESS, MEMORY, DATA_READY, SPACE_FREE, SOURCE = range(6)
 SOURCE_MAX_BYTES = 4 << 20
+#: Without a uid of its own a box is emptied by its one process group.
+OWN_UID_LEVEL = 2  # enum box_level: standard
 SEED_MASK = 0xFFFFFFFF  # what numpy.random.seed() takes
 
 #: By level: the compiled system call filters, made once for all jobs.
@@ -266,6 +268,7 @@ def main(job_fd: int, start: dict[str, Any], fds: list[int], about: dict[str, An
     seal(job_fd, box_plan(start, fds))
     os.chdir(start["dir"])
     set_environment(start["dir"])
+    tex.bound(start["limits"]["tex_ms"], start["level"] >= OWN_UID_LEVEL)
     enter_script_dir(start)
     open_streams()
     status = judge(start, Channel(fds[PROGRESS]), fds, about)
