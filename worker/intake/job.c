@@ -180,10 +180,9 @@ static const struct {
     {                                            \
 #member, offsetof(struct limits, member) \
     }
-    LIMIT_NAME(wall_ms),    LIMIT_NAME(cpu_ms),       LIMIT_NAME(memory_bytes),
-    LIMIT_NAME(disk_bytes), LIMIT_NAME(files),        LIMIT_NAME(processes),
-    LIMIT_NAME(log_bytes),  LIMIT_NAME(output_bytes), LIMIT_NAME(frames),
-    LIMIT_NAME(tex_ms),
+    LIMIT_NAME(wall_ms), LIMIT_NAME(cpu_ms),    LIMIT_NAME(memory_bytes), LIMIT_NAME(disk_bytes),
+    LIMIT_NAME(files),   LIMIT_NAME(processes), LIMIT_NAME(log_bytes),    LIMIT_NAME(output_bytes),
+    LIMIT_NAME(frames),  LIMIT_NAME(tex_ms),
 };
 #define LIMIT_COUNT (sizeof(limit_names) / sizeof(limit_names[0]))
 _Static_assert(sizeof(struct limits) == LIMIT_COUNT * sizeof(int64_t), "every limit has a name");

@@ -8,7 +8,8 @@ a run started (kpathsea's scripts, that make fonts) does not outlive it.
 
 With `openin_any=p` kpathsea says at every start that it does not read
 /dev/null, in words that differ between TeX Live 2022 and 2024: expl3 looks for
-that file to tell which system it runs on (l3sys). Nobody can act on it, and ten formulas would fill the log that a user is shown.
+that file to tell which system it runs on (l3sys). Nobody can act on it, and
+ten formulas would fill the log that a user is shown.
 """
 
 from __future__ import annotations
