@@ -66,12 +66,14 @@ bench: all ## the figures, as ratios in one run; plots in build/bench
 	@$(PYTHON) tests/bench/bench.py
 
 .PHONY: bench-check
-bench-check: all ## the benchmarks' bounded part
+bench-check: all $(BUILD)/manimd-noop $(BUILD)/slow_proxy ## the benchmarks' bounded part
 	@$(PYTHON) tests/bench/bench.py --check
+	@$(PYTHON) tests/bench/queue_bench.py --check --build $(BUILD)
 
 include tests/chaos/chaos.mk
 include tests/bench/box.mk
 include tests/attacks/attacks.mk
+include tests/bench/queue.mk
 
 # ── style ─────────────────────────────────────────────────────────────────
 
