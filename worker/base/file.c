@@ -98,19 +98,27 @@ int file_write_all(int fd, const void *data, size_t bytes)
     return 0;
 }
 
-/* Writes, makes durable and closes; `fd` is gone whatever happens. */
-static int fill_and_close(int fd, const void *data, size_t bytes, mode_t mode)
+struct whole {
+    const void *data;
+    size_t bytes;
+    mode_t mode;
+    bool durable;
+};
+
+/* Writes and closes; `fd` is gone whatever happens. */
+static int fill_and_close(int fd, const struct whole *w)
 {
-    int rc = file_write_all(fd, data, bytes);
-    if (rc == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0)) /* fchmod: not the umask's choice */
+    int rc = file_write_all(fd, w->data, w->bytes);
+    if (rc == 0 && fchmod(fd, w->mode) < 0) /* not the umask's choice */
+        rc = -errno;
+    if (rc == 0 && w->durable && fsync(fd) < 0)
         rc = -errno;
     if (close(fd) < 0 && rc == 0)
         rc = -errno;
     return rc;
 }
 
-int file_write_atomic(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
-                      struct err *e)
+static int write_whole(int dir_fd, const char *path, const struct whole *w, struct err *e)
 {
     own_free char *temporary = own_printf("%s.%d.new", path, (int)getpid());
     /* A file that an earlier process of our number left behind is ours to drop. */
@@ -118,7 +126,7 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t byt
     int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(e, -errno, FAULT_HOST, "create \"%s\"", temporary);
-    int rc = fill_and_close(fd, data, bytes, mode);
+    int rc = fill_and_close(fd, w);
     if (rc == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
         rc = -errno;
     if (rc < 0) {
@@ -126,6 +134,18 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t byt
         return err_errno(e, rc, FAULT_HOST, "write \"%s\"", path);
     }
     return 0;
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
+                      struct err *e)
+{
+    return write_whole(dir_fd, path, &(struct whole){data, bytes, mode, true}, e);
+}
+
+int file_write_passing(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
+                       struct err *e)
+{
+    return write_whole(dir_fd, path, &(struct whole){data, bytes, mode, false}, e);
 }
 
 /* EAGAIN: a rename raced with the look-up of a `..` (openat2(2)). */

@@ -90,7 +90,7 @@ static int fill(const struct workdir *w, const char *hidden, const char *job_jso
     d->fd = openat(w->fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (d->fd < 0 || fchmod(d->fd, 0711) || flock(d->fd, LOCK_EX | LOCK_NB))
         return err_errno(e, -errno, FAULT_HOST, "lock \"%s/%s\"", w->path, hidden);
-    int rc = file_write_atomic(d->fd, "job.json", job_json, strlen(job_json), 0600, e);
+    int rc = file_write_passing(d->fd, "job.json", job_json, strlen(job_json), 0600, e);
     if (rc)
         return rc;
     if (renameat(w->fd, hidden, w->fd, d->name))
