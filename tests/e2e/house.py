@@ -386,7 +386,7 @@ class Worker:
 
     def slot_processes(self) -> dict[int, str]:
         """What lives under the uids of its slots."""
-        last = self.uid_base + 2 * int(self.settings["slots"]) + 2
+        last = self.uid_base + 3 * int(self.settings["slots"]) + 2
         return {pid: c for pid, (_, uid, c) in processes().items() if self.uid_base <= uid <= last}
 
     def signal(self, signo: signal.Signals) -> None:
@@ -416,7 +416,7 @@ class Worker:
         if work_dir := self.settings.get("work_dir"):
             left = sorted(str(p) for p in Path(work_dir).rglob("*"))
             assert left == [], f"left in work_dir: {left}"
-        last = self.uid_base + 2 * int(self.settings["slots"]) + 2
+        last = self.uid_base + 3 * int(self.settings["slots"]) + 2
         for shared in ("/tmp", "/var/tmp", "/dev/shm"):
             theirs = [e.path for e in os.scandir(shared) if self.uid_base <= e.stat(follow_symlinks=False).st_uid <= last]
             assert theirs == [], f"left by a slot: {theirs}"

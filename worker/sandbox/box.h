@@ -30,6 +30,7 @@ enum box_level { BOX_NONE, BOX_BASIC, BOX_STANDARD, BOX_STRONG };
 enum box_profile {
     BOX_SCENE,   /* Python, TeX, dvisvgm: may fork and exec, no sockets */
     BOX_ENCODER, /* libav: no exec, no sockets, no fork but threads */
+    BOX_FETCH,   /* libcurl: connects by IP, listens to nobody; no exec, no fork but threads */
 };
 
 enum box_layer {
@@ -118,11 +119,11 @@ void box_plan_done(struct box_plan *p);
  * left as they are: their handlers and mask are the caller's. */
 int box_seal(const struct box_plan *p, struct err *e);
 
-/* Uids for this worker's slots: two per slot (scene, encoder), from `base`, or
+/* Uids for this worker's slots: three per slot (scene, encoder, fetch), from `base`, or
  * from a random base within 2^30 … 2^31 when `base` is 0 (RLIMIT_NPROC counts
- * a uid's processes on the whole host). Not root: both are 0 (keep). */
+ * a uid's processes on the whole host). Not root: all are 0 (keep). */
 struct box_uids {
-    uid_t scene, encoder;
+    uid_t scene, encoder, fetch;
 };
 struct box_uids box_uids_for_slot(uid_t base, int slot);
 uid_t box_random_uid_base(void);

@@ -1,4 +1,4 @@
-/* Which system calls a scene and an encoder may make: see seccomp.c. */
+/* Which system calls a scene, an encoder and a fetcher may make: see seccomp.c. */
 #include "filter.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <termios.h>
 
 #ifndef PR_SET_VMA
@@ -322,6 +323,12 @@ static const char *const shared_uid_forbidden[] = {"chmod",  "fchmodat",  "fchmo
 /* glibc asks for its name service cache by a socket and goes on without. */
 static const char *const sockets[] = {"socket", "socketpair", "socketcall", NULL};
 
+/* A client of others' servers: names are asked for by UDP, files come by TCP. */
+static const char *const calling[] = {
+    "connect",     "sendto",      "sendmsg",    "sendmmsg",   "recvfrom", "recvmsg", "recvmmsg",
+    "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown", NULL};
+static const char *const being_called[] = {"bind", "listen", "accept", "accept4", NULL};
+
 /* As on a file system without them: Python's shutil then copies without. */
 static const char *const attributes_extended[] = {
     "setxattr",     "lsetxattr",    "fsetxattr",  "getxattr",   "lgetxattr",
@@ -337,8 +344,10 @@ static const struct filter_names groups[] = {
     {FILTER_SCENE_OWN_UID, 0, process_groups},
     {FILTER_SCENE_SHARED_UID, EPERM, process_groups},
     {FILTER_ALL, EPERM, forbidden},
-    {FILTER_ENCODER, EPERM, encoder_forbidden},
-    {FILTER_ALL, EAFNOSUPPORT, sockets},
+    {FILTER_ENCODER | FILTER_FETCH, EPERM, encoder_forbidden},
+    {FILTER_SCENE | FILTER_ENCODER, EAFNOSUPPORT, sockets},
+    {FILTER_FETCH, 0, calling},
+    {FILTER_FETCH, EPERM, being_called},
     {FILTER_ALL, ENOTSUP, attributes_extended},
 };
 
@@ -378,8 +387,9 @@ static const struct filter_rule rules[] = {
     REFUSE_CLONE(CLONE_NEWUSER),
     REFUSE_CLONE(CLONE_NEWPID),
     REFUSE_CLONE(CLONE_NEWNET),
-    {"clone", FILTER_ENCODER, 0, IF_BITS(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)},
-    {"clone", FILTER_ENCODER, EPERM, IF_BITS(0, CLONE_THREAD, 0)},
+    {"clone", FILTER_ENCODER | FILTER_FETCH, 0,
+     IF_BITS(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)},
+    {"clone", FILTER_ENCODER | FILTER_FETCH, EPERM, IF_BITS(0, CLONE_THREAD, 0)},
 
     /* Shared anonymous memory stays allocated while it is in no process's
      * resident set (MADV_DONTNEED, a part unmapped), out of the watch's sight;
@@ -388,6 +398,14 @@ static const struct filter_rule rules[] = {
     {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS, 0)},
     {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED | MAP_HUGETLB, MAP_ANONYMOUS)},
     {"mmap", FILTER_ALL, EPERM, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED)},
+
+    /* No daemon of this machine (unix), no routes (netlink); curl's threads talk
+     * over a pair. */
+    {"socket", FILTER_FETCH, 0, IF_IS(0, AF_INET)},
+    {"socket", FILTER_FETCH, 0, IF_IS(0, AF_INET6)},
+    {"socket", FILTER_FETCH, EAFNOSUPPORT, IF_IS(0, AF_UNIX)},
+    {"socket", FILTER_FETCH, EAFNOSUPPORT, IF_ABOVE(0, AF_INET6)},
+    {"socketpair", FILTER_FETCH, 0, IF_IS(0, AF_UNIX)},
 
     /* Itself only. */
     {"prlimit64", FILTER_ALL, 0, IF_IS(0, 0)},

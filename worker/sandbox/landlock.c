@@ -1,5 +1,5 @@
-/* Layer: Landlock. Files by path, no TCP, no signals or abstract sockets to
- * anybody outside the box.
+/* Layer: Landlock. Files by path, no TCP (a fetcher connects), no signals or
+ * abstract sockets to anybody outside the box.
  *
  * The kernel's interface grew by ABI versions (Documentation/userspace-api/
  * landlock.rst in the kernel's tree); the newest that runs is used, and of it
@@ -173,7 +173,10 @@ int layer_landlock(const struct box_plan *p, struct err *e)
         return err_set(e, -EOPNOTSUPP, FAULT_HOST,
                        "use Landlock: ABI %d cannot scope signals, which level basic needs",
                        running);
-    own_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &abi->all, abi->attr_bytes, 0);
+    struct ruleset_attr attr = abi->all;
+    if (p->profile == BOX_FETCH)
+        attr.handled_net &= ~NET_CONNECT_TCP; /* where to is the guard's to say */
+    own_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, abi->attr_bytes, 0);
     if (ruleset < 0)
         return err_errno(e, -errno, FAULT_HOST, "create a Landlock ruleset");
     int rc = add_plan(ruleset, abi, p);

@@ -51,6 +51,23 @@ static const struct {
     {"/dev/null", BOX_READ | BOX_WRITE, BOTH},
     {"/dev/urandom", BOX_READ, BOTH},
     {"/dev/random", BOX_READ, FOR(BOX_SCENE)},
+    /* What turns names into addresses, and the certificates to be trusted. */
+    {"/usr/lib", BOX_READ, FOR(BOX_FETCH)},
+    {"/lib", BOX_READ, FOR(BOX_FETCH)},
+    {"/lib64", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/ld.so.cache", BOX_READ, FOR(BOX_FETCH)},
+    {"/sys/devices/system/cpu", BOX_READ, FOR(BOX_FETCH)},
+    {"/dev/null", BOX_READ | BOX_WRITE, FOR(BOX_FETCH)},
+    {"/dev/urandom", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/resolv.conf", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/hosts", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/host.conf", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/gai.conf", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/nsswitch.conf", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/ssl/openssl.cnf", BOX_READ, FOR(BOX_FETCH)},
+    {"/etc/ssl/certs", BOX_READ, FOR(BOX_FETCH)},
+    {"/usr/share/ca-certificates", BOX_READ, FOR(BOX_FETCH)},
+    {"/usr/local/share/ca-certificates", BOX_READ, FOR(BOX_FETCH)},
 };
 
 static int allow_pattern(struct box_plan *p, const char *pattern, unsigned access, struct err *e)

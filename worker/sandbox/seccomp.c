@@ -91,9 +91,12 @@ static int export_program(scmp_filter_ctx ctx, struct box_filter *f, struct err 
 
 static unsigned kind_of(enum box_profile profile, enum box_level level)
 {
-    if (level == BOX_BASIC)
-        return profile == BOX_SCENE ? FILTER_SCENE_SHARED_UID : FILTER_ENCODER_SHARED_UID;
-    return profile == BOX_SCENE ? FILTER_SCENE_OWN_UID : FILTER_ENCODER_OWN_UID;
+    static const unsigned kinds[][2] = {
+        [BOX_SCENE] = {FILTER_SCENE_OWN_UID, FILTER_SCENE_SHARED_UID},
+        [BOX_ENCODER] = {FILTER_ENCODER_OWN_UID, FILTER_ENCODER_SHARED_UID},
+        [BOX_FETCH] = {FILTER_FETCH_OWN_UID, FILTER_FETCH_SHARED_UID},
+    };
+    return kinds[profile][level == BOX_BASIC];
 }
 
 int box_filter_compile(struct box_filter *f, enum box_profile profile, enum box_level level,

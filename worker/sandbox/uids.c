@@ -1,6 +1,6 @@
 /* Which uids the boxes of this worker have.
  *
- * Two a slot, of a range that is nobody's: RLIMIT_NPROC counts a uid's tasks on
+ * Three a slot, of a range that is nobody's: RLIMIT_NPROC counts a uid's tasks on
  * the whole host, so two workers in two containers with the same range would
  * take processes from each other (sandbox.md §2). Hence at random, high. */
 #include "box.h"
@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define UIDS_PER_SLOT 2
+#define UIDS_PER_SLOT 3
 #define SLOTS_MAX 64 /* option.def: slots */
 #define RANGE (UIDS_PER_SLOT * SLOTS_MAX)
 #define BASE_LOW (1LL << 30)
@@ -28,7 +28,7 @@ struct box_uids box_uids_for_slot(uid_t base, int slot)
     if (base == 0)
         base = box_random_uid_base();
     uid_t first = base + (uid_t)(UIDS_PER_SLOT * slot);
-    return (struct box_uids){.scene = first, .encoder = first + 1};
+    return (struct box_uids){.scene = first, .encoder = first + 1, .fetch = first + 2};
 }
 
 static int64_t random_below(int64_t bound)

@@ -1,7 +1,7 @@
 /* box-run: seals itself and executes a command, to see from a shell what a box
  * is like.
  *
- *   box-run [-l LEVEL] [-p scene|encoder] [-u UID] [-d DIR] [-r PATH]…
+ *   box-run [-l LEVEL] [-p scene|encoder|fetch] [-u UID] [-d DIR] [-r PATH]…
  *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] -- COMMAND…
  *   box-run -u UID -k       kills whatever still runs under UID
  *
@@ -65,7 +65,9 @@ static int parse_one(int option, struct arguments *a)
     if (option == 'l' && box_level_from_name(optarg) >= 0)
         a->level = (enum box_level)box_level_from_name(optarg);
     else if (option == 'p')
-        a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER : BOX_SCENE;
+        a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER
+                     : strcmp(optarg, "fetch") == 0 ? BOX_FETCH
+                                                    : BOX_SCENE;
     else if (option == 'u')
         a->uid = (uid_t)number;
     else if (option == 'd')
