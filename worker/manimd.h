@@ -81,6 +81,13 @@ struct picture {
     bool opengl;         /* renderer: false = cairo */
 };
 
+/* A file that the scene finds beneath its directory. */
+struct asset {
+    char *path; /* relative, checked */
+    char *url;
+    char sha256[65]; /* lower-case hex, or "" */
+};
+
 /* A job, parsed and checked. Owned by whoever called job_parse(); every
  * string is heap memory of the job's own, freed by job_free(). */
 struct job {
@@ -88,6 +95,8 @@ struct job {
     char *code;   /* NULL when source is set */
     char *source; /* NULL when code is set */
     char *scene;  /* NULL: the only scene in the file */
+    struct asset *assets;
+    int asset_count;
     struct picture picture;
     uint64_t seed;
     unsigned outputs; /* set of OUTPUT_BIT */

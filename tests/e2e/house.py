@@ -202,12 +202,13 @@ class Queue:
         self.redis = redis
         self._count = 0
 
-    def job(self, code: str = GOOD, **fields: Any) -> dict[str, Any]:
-        """A tiny job with an id of its own that asks to be told."""
+    def job(self, code: str | None = GOOD, **fields: Any) -> dict[str, Any]:
+        """A tiny job with an id of its own that asks to be told. `code` None: it has a source."""
         self._count += 1
-        return {"id": f"job-{self._count}", "code": code, "notify": True} | TINY | fields
+        given = {} if code is None else {"code": code}
+        return {"id": f"job-{self._count}", "notify": True} | given | TINY | fields
 
-    def push(self, code: str = GOOD, **fields: Any) -> str:
+    def push(self, code: str | None = GOOD, **fields: Any) -> str:
         """Push a job; give its id."""
         job = self.job(code, **fields)
         self.push_raw(json.dumps(job))

@@ -95,9 +95,9 @@ def test_a_value_of_512_mb_is_cut_off_by_its_length(redis: Redis, queue: Queue, 
     assert peak_kb < 100_000, f"the supervisor grew to {peak_kb} kB"
 
 
-def test_a_wish_that_the_sandbox_cannot_hold_is_no_job(queue: Queue, worker: Worker) -> None:
-    """`source` and assets need the fetch stage, which comes later: said so, not ignored."""
-    queue.push_raw(json.dumps({"id": "later", "source": "https://example.com/a.py", "scene": "A"}))
+def test_a_wish_that_cannot_be_held_is_no_job(queue: Queue, worker: Worker) -> None:
+    """A cache comes later: said so, not ignored."""
+    queue.push_raw(json.dumps({"id": "later", "code": GOOD, "cache": True}))
     told = queue.wait_state("later", "failed", "dead")
-    assert "not supported yet" in json.dumps(told) or "source" in json.dumps(told)
+    assert "not supported yet" in json.dumps(told)
     good_job_works(queue)

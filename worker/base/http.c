@@ -100,6 +100,13 @@ static size_t on_body_in(char *data, size_t size, size_t count, void *arg)
     struct http_answer *a = &t->call->answer;
     size_t bytes = size * count;
     t->moved_bytes += (int64_t)bytes;
+    const struct http_request *r = &t->call->request;
+    if (r->on_body) {
+        long status = 0;
+        curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        a->cut = !r->on_body(r->arg, status, data, bytes);
+        return a->cut ? 0 : bytes;
+    }
     size_t room = a->body ? a->body->ceiling - a->body->bytes : 0;
     size_t take = bytes < room ? bytes : room;
     if (a->body && take > 0)
@@ -151,6 +158,7 @@ static void set_rules(CURL *c, const struct http_request *r)
     curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_ms);
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)r->total_ms);
+    curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)r->most_bytes);
     if (r->ca_file && *r->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, r->ca_file);
 }
@@ -305,7 +313,10 @@ static int explain(const struct transfer *t, CURLcode code)
 static void finish(struct http *h, struct transfer *t, CURLcode code)
 {
     struct http_call *call = t->call;
-    if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call->answer.cut)) {
+    if (code == CURLE_FILESIZE_EXCEEDED)
+        call->answer.cut = true;
+    if (code == CURLE_OK || code == CURLE_FILESIZE_EXCEEDED ||
+        (code == CURLE_WRITE_ERROR && call->answer.cut)) {
         curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &call->answer.status);
         call->rc = 0;
     } else {

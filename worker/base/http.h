@@ -28,16 +28,20 @@ struct http_request {
     const char *ca_file;       /* NULL: the system's */
     const struct guard *guard; /* NULL, or what keeps a stranger's URL to public addresses */
     int64_t connect_ms, total_ms, stall_ms; /* 0: no limit; stall: no byte for this long */
+    int64_t most_bytes; /* a body that says it is longer is not begun; 0: no limit */
+    /* NULL, or takes the body piece by piece instead of answer.body; false: no
+     * more of it (answer.cut). */
+    bool (*on_body)(void *arg, long status, const void *data, size_t bytes);
     /* NULL, or called now and then; true stops the request (-ECANCELED). */
     bool (*should_stop)(void *arg, int64_t sent_bytes);
-    void *arg;
+    void *arg; /* of both */
 };
 
 struct http_answer {
     long status;         /* 0 when there was none */
     struct buf *body;    /* the caller's; cut off at its ceiling; NULL: dropped */
     struct buf *headers; /* the caller's, raw lines; may be NULL */
-    bool cut;            /* the body was longer than its ceiling */
+    bool cut;            /* the body was longer than its ceiling, or than was wanted */
 };
 
 struct http;

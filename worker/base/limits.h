@@ -11,6 +11,7 @@
 #define CEILING_WEBHOOK_BYTES (1024 * 1024)         /* a webhook's body, with what is signed */
 #define CEILING_S3_REQUEST_BYTES (64 * 1024)        /* a path, a query, headers to be signed */
 #define CEILING_S3_COMPLETE_BYTES (2 * 1024 * 1024) /* the list of 9000 parts */
+#define CEILING_FETCH_URLS_BYTES (4 * 1024 * 1024)  /* presigned URLs of an attempt */
 #define CEILING_LOG_TAIL_BYTES (16 * 1024)          /* what a result shows of a log */
 
 #endif

@@ -44,6 +44,7 @@ static void choose_uids(struct stage_env *env, enum stage stage, const char *dir
     struct box_uids uids = box_uids_for_slot(box_random_uid_base(), 0);
     env->scene_uid = uids.scene;
     env->encoder_uid = uids.encoder;
+    env->fetch_uid = uids.fetch;
 }
 
 static void choose_nonce(struct stage_env *env)
@@ -78,6 +79,7 @@ int stage_env_read(struct stage_env *ret, enum stage stage, const char *dir, str
         .frame_log = number(STAGE_ENV_FRAME_LOG, 0) != 0,
         .scene_uid = (uid_t)number(STAGE_ENV_SCENE_UID, 0),
         .encoder_uid = (uid_t)number(STAGE_ENV_ENCODER_UID, 0),
+        .fetch_uid = (uid_t)number(STAGE_ENV_FETCH_UID, 0),
     };
     if (!getenv(STAGE_ENV_ENCODER_UID))
         choose_uids(ret, stage, dir);

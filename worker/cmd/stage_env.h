@@ -14,7 +14,7 @@
 #define STAGE_ENV_SCRIPT "MANIMD_STAGE_SCRIPT"       /* absolute path of the file */
 
 struct stage_env {
-    uid_t scene_uid, encoder_uid;
+    uid_t scene_uid, encoder_uid, fetch_uid;
     char nonce[JOB_NONCE_CHARS + 1];
     int zygote_fd, report_fd; /* -1: none */
     bool frame_log;

@@ -10,6 +10,7 @@
 #include "../base/redis_url.h"
 #include "../events/webhook_sign.h"
 #include "cmd.h"
+#include "fetch_urls.h"
 
 static int check_redis(const struct config *c, struct err *e)
 {
@@ -47,6 +48,8 @@ int work_config_check(const struct config *c, struct err *e)
     int rc = check_redis(c, e);
     if (!rc)
         rc = check_store(c, e);
+    if (!rc)
+        rc = fetch_urls_check(c, e);
     return rc ? rc : check_webhooks(c, e);
 }
 

@@ -23,11 +23,12 @@
 #include "../sandbox/box.h"
 #include "../supervise/private_dir.h"
 #include "courier_seat.h"
+#include "fetch_urls.h"
 #include "progress_json.h"
 #include "settings.h"
 #include "zygotes.h"
 
-#define FETCH_MS 300000
+#define FETCH_GRACE_MS 15000
 #define STORE_GRACE_MS 30000
 #define PROGRESS_EVERY_MS 250
 #define EMPTY_WITHIN_MS 20
@@ -152,11 +153,16 @@ static void on_claim(void *arg, struct claim *c)
     log_job(LOG_INFO, c->job.id, "started: %s at %dx%d, attempt %d",
             c->job.scene ? c->job.scene : "its scene", p->width, p->height, c->attempt);
     struct err e = ERR_INIT;
-    const struct attempt a = {.job = &c->job, .nonce = c->nonce, .user = c};
-    int rc = supervisor_start(w->supervisor, &a, &e);
+    own_free char *urls = NULL;
+    struct attempt_end end = {.outcome = OUTCOME_fetch_failed};
+    int rc = fetch_urls_make(&c->job, w->spec.config, &urls, &e);
+    if (!rc) {
+        const struct attempt a = {.job = &c->job, .nonce = c->nonce, .urls = urls, .user = c};
+        rc = supervisor_start(w->supervisor, &a, &e);
+        end = (struct attempt_end){.outcome = OUTCOME_host_error, .released = rc == -EBUSY};
+    }
     if (!rc)
         return;
-    struct attempt_end end = {.outcome = OUTCOME_host_error, .released = rc == -EBUSY};
     snprintf(end.why, sizeof end.why, "%.500s", e.text);
     on_end(w, c, &end);
 }
@@ -266,14 +272,13 @@ static bool is_child(void *arg, pid_t pid)
            courier_seat_is_child(w->courier, pid);
 }
 
-static void slot_uids(void *arg, int slot, uid_t *ret_scene, uid_t *ret_encoder)
+static struct slot_uids slot_uids(void *arg, int slot)
 {
-    struct worker *w = arg;
+    const struct worker *w = arg;
     struct box_uids uids = {0};
     if (geteuid() == 0)
         uids = box_uids_for_slot(w->uid_base, slot);
-    *ret_scene = uids.scene;
-    *ret_encoder = uids.encoder;
+    return (struct slot_uids){uids.scene, uids.encoder, uids.fetch};
 }
 
 /* Without uids of their own, what ran in a slot can only be told from the rest
@@ -281,16 +286,17 @@ static void slot_uids(void *arg, int slot, uid_t *ret_scene, uid_t *ret_encoder)
 static int empty_slot(void *arg, int slot)
 {
     struct worker *w = arg;
-    uid_t scene, encoder;
-    slot_uids(w, slot, &scene, &encoder);
+    const struct slot_uids u = slot_uids(w, slot);
+    const uid_t uids[] = {u.scene, u.encoder, u.fetch};
     supervisor_reap(w->supervisor);
-    if (!scene)
+    if (!u.scene)
         return w->spec.slots == 1 && w->spec.zygote_jobs == 0 &&
                        box_empty(0, getpid(), EMPTY_WITHIN_MS, NULL)
                    ? -EAGAIN
                    : 0;
-    if (box_empty(scene, 0, EMPTY_WITHIN_MS, NULL) || box_empty(encoder, 0, EMPTY_WITHIN_MS, NULL))
-        return -EAGAIN;
+    for (size_t i = 0; i < sizeof uids / sizeof *uids; i++)
+        if (box_empty(uids[i], 0, EMPTY_WITHIN_MS, NULL))
+            return -EAGAIN;
     return 0;
 }
 
@@ -358,6 +364,11 @@ static int64_t store_ms(const struct worker *w)
     return w->spec.config->store_timeout_s * 1000 + STORE_GRACE_MS;
 }
 
+static int64_t fetch_ms(const struct worker *w)
+{
+    return w->spec.config->fetch_timeout_s * 1000 + FETCH_GRACE_MS;
+}
+
 static int start_supervisor(struct worker *w, struct err *e)
 {
     const struct config *c = w->spec.config;
@@ -368,7 +379,7 @@ static int start_supervisor(struct worker *w, struct err *e)
         .manimd = w->settings.manimd,
         .work_dir = w->private_dir.path ? w->private_dir.path : c->work_dir,
         .stage_env = {w->env[0], w->env[1], w->env[2]},
-        .fetch_ms = FETCH_MS,
+        .fetch_ms = fetch_ms(w),
         .store_ms = store_ms(w),
         .uids = slot_uids,
         .judge = judge,
@@ -486,7 +497,7 @@ void worker_reload(struct worker *w)
 {
     free_env(w);
     make_env(w);
-    supervisor_reload(w->supervisor, w->env, store_ms(w));
+    supervisor_reload(w->supervisor, w->env, fetch_ms(w), store_ms(w));
     courier_seat_reload(w->courier, w->spec.config);
 }
 

@@ -138,8 +138,7 @@ static void add_outputs(cJSON *to, const cJSON *store)
 }
 
 /* The error of the stage that named the outcome; our own sentence otherwise. */
-static void add_error(cJSON *to, const struct result_facts *f, const cJSON *render,
-                      const cJSON *store)
+static void add_error(cJSON *to, const struct result_facts *f, const cJSON *const stages[3])
 {
     static const struct field fields[] = {{"message", MESSAGE_MOST, false},
                                           {"line", 0, false},
@@ -152,10 +151,9 @@ static void add_error(cJSON *to, const struct result_facts *f, const cJSON *rend
     }
     cJSON *error = cJSON_AddObjectToObject(to, "error");
     const cJSON *said = NULL;
-    if (!strcmp(json_str(render, "outcome"), outcome_name(f->outcome)))
-        said = item(render, "error");
-    else if (!strcmp(json_str(store, "outcome"), outcome_name(f->outcome)))
-        said = item(store, "error");
+    for (size_t i = 0; i < 3 && !said; i++)
+        if (!strcmp(json_str(stages[i], "outcome"), outcome_name(f->outcome)))
+            said = item(stages[i], "error");
     const char *code = cJSON_GetStringValue(item(said, "code"));
     add_text(error, "code", code && *code ? code : outcome_name(f->outcome), 64, true);
     if (cJSON_GetStringValue(item(said, "message"))) {
@@ -277,12 +275,14 @@ char *result_build(const struct result_facts *f)
         {"frames_distinct", 0, false},   {"encoder_used", 64, true}, {NULL, 0, false}};
     own_json cJSON *render = NULL;
     own_json cJSON *store = NULL;
+    own_json cJSON *fetch = NULL;
+    (void)read_stage_file(f->dir, "fetch.json", &fetch, NULL);
     (void)read_stage_file(f->dir, "render.json", &render, NULL); /* missing: nulls */
     (void)read_stage_file(f->dir, "store.json", &store, NULL);
     own_json cJSON *result = cJSON_CreateObject();
     add_head(result, f);
     add_outputs(result, f->outcome == OUTCOME_completed ? store : NULL);
-    add_error(result, f, render, store);
+    add_error(result, f, (const cJSON *const[3]){fetch, render, store});
     add_log_tail(result, render);
     add_timings(result, f, render);
     copy_fields(result, used, render);

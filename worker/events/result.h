@@ -1,6 +1,6 @@
 /* The result: what the world is told of a finished job (DESIGN §3), put together
  * from what the stages left in the attempt's directory. The only reader of
- * render.json and store.json. */
+ * fetch.json, render.json and store.json. */
 #ifndef MANIMD_RESULT_H
 #define MANIMD_RESULT_H
 

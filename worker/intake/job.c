@@ -39,6 +39,11 @@ void job_free(struct job *job)
     free(job->code);
     free(job->source);
     free(job->scene);
+    for (int i = 0; i < job->asset_count; i++) {
+        free(job->assets[i].path);
+        free(job->assets[i].url);
+    }
+    free(job->assets);
     free(job->owner);
     free(job->metadata);
     free(job->webhook);

@@ -457,7 +457,7 @@ static int parse_outputs(struct parse *p, const struct field *f, const cJSON *v)
 const struct field job_fields[] = {
     {.name = "id", .parse = parse_id},
     {.name = "code", .parse = parse_text, .low = 1, .high = JOB_CODE_MAX_BYTES, INTO(code)},
-    {.name = "source"},
+    {.name = "source", .parse = job_parse_source, .low = 1, .high = GUARD_URL_MAX_BYTES},
     {.name = "scene", .parse = parse_scene, .low = 1, .high = 128, INTO(scene)},
     {.name = "quality", .parse = parse_quality},
     {.name = "width", .parse = parse_side, .low = 16, .high = 3840, INTO(picture.width)},
@@ -471,7 +471,7 @@ const struct field job_fields[] = {
     /* numpy's generator takes 32 bits. */
     {.name = "seed", .parse = parse_seed, .high = UINT32_MAX},
     {.name = "outputs", .parse = parse_outputs},
-    {.name = "assets"},
+    {.name = "assets", .parse = job_parse_assets},
     LIMIT(timeout_s, 1, limits.wall_ms, 1000),
     LIMIT(memory_mb, 128, limits.memory_bytes, 1024 * 1024),
     LIMIT(cpu_s, 1, limits.cpu_ms, 1000),
@@ -494,6 +494,16 @@ const struct field job_fields[] = {
     {.name = "traceparent"},
 };
 const size_t job_fields_count = sizeof(job_fields) / sizeof(job_fields[0]);
+
+int job_want_string(struct parse *p, const struct field *f, const cJSON *v, const char **ret)
+{
+    return want_string(p, f, v, ret);
+}
+
+int job_refuse_type(struct parse *p, const struct field *f, const cJSON *v, const char *wanted)
+{
+    return refuse_type(p, f, v, wanted);
+}
 
 void job_default_limits(const struct config *config, struct limits *ret)
 {

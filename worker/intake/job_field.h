@@ -1,5 +1,6 @@
 /* Inside intake/: how one field of a job is read. job.c walks the table,
- * job_field.c has the parsers, job_colour.c the colours. */
+ * job_field.c has the parsers, job_url.c those of source and assets, job_colour.c
+ * the colours. */
 #ifndef MANIMD_JOB_FIELD_H
 #define MANIMD_JOB_FIELD_H
 
@@ -37,6 +38,12 @@ extern const size_t job_fields_count;
 /* Limits that the job leaves to the operator. */
 void job_default_limits(const struct config *config, struct limits *ret);
 bool job_colour_known(const char *name);
+/* For parsers elsewhere. */
+int job_want_string(struct parse *p, const struct field *f, const cJSON *v, const char **ret);
+int job_refuse_type(struct parse *p, const struct field *f, const cJSON *v, const char *wanted);
+/* job_url.c */
+int job_parse_source(struct parse *p, const struct field *f, const cJSON *v);
+int job_parse_assets(struct parse *p, const struct field *f, const cJSON *v);
 /* Text that may be shown in a sentence: at most 48 characters, nothing that a
  * terminal would obey. `ret` holds 64 bytes. */
 const char *job_shown(const char *text, char ret[64]);

@@ -3,6 +3,7 @@
  *   keeper_start.c   directories, ring, pipes; the warden gets its start
  *                    message; the encoder is started
  *   keeper_script.c  the script's own folder, for `manimd render`
+ *   keeper_fetched.c source and assets that the fetch stage got
  *   keeper_hear.c    what the warden, the scene and the encoder say
  *   keeper.c         the loop: hear, watch, end
  *   keeper_judge.c   render.json
@@ -83,6 +84,10 @@ int keeper_start_encoder(struct keeper *k, struct err *e);
 
 /* keeper_script.c: sets script_dir and script_path. */
 int keeper_place_script(struct keeper *k, struct err *e);
+
+/* keeper_fetched.c: into the scene's directory. */
+int keeper_place_source(struct keeper *k, struct err *e);
+int keeper_place_assets(struct keeper *k, struct err *e);
 
 /* keeper_hear.c */
 void keeper_hear_signal(struct keeper *k);

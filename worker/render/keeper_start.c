@@ -73,7 +73,9 @@ int keeper_prepare(struct keeper *k, struct err *e)
     if (rc == 0)
         rc = make_owned_dir(k, "out", k->spec->encoder_uid, &k->out_dir_fd, e);
     if (rc == 0)
-        rc = write_source(k, e);
+        rc = k->job->source ? keeper_place_source(k, e) : write_source(k, e);
+    if (rc == 0)
+        rc = keeper_place_assets(k, e);
     if (rc == 0)
         rc = keeper_place_script(k, e);
     if (rc == 0)

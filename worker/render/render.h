@@ -2,6 +2,7 @@
  * another, and judges how it ended from what it saw.
  *
  *   DIR/job.json     read by the caller (cmd/stage.c) and given as struct job
+ *   DIR/fetched/     what the fetch stage got (intake/fetch.h)
  *   DIR/scene/       the scene's own: working directory, HOME, TMPDIR, media
  *   DIR/out/         the encoder's own: scene.mp4, frame.png, frames.log …
  *   DIR/log          what the scene printed, head and tail, capped

@@ -157,7 +157,7 @@ static int start_stage(struct slot *slot, struct err *e)
         .zygote_fd = -1,
     };
     if (spec->uids)
-        spec->uids(spec->arg, slot->index, &s.scene_uid, &s.encoder_uid);
+        s.uids = spec->uids(spec->arg, slot->index);
     own_fd int lent = -1;
     if (slot->stage == STAGE_RENDER && spec->lend)
         lent = spec->lend(spec->arg);
@@ -183,7 +183,7 @@ static void action_run(struct slot *slot)
     static const enum stage stages[SLOT_STATE_COUNT] = {
         [SLOT_FETCH] = STAGE_FETCH, [SLOT_RENDER] = STAGE_RENDER, [SLOT_STORE] = STAGE_STORE};
     slot->stage = stages[slot->state];
-    if (slot->stage == STAGE_FETCH && !slot->job->source) {
+    if (slot->stage == STAGE_FETCH && !slot->job->source && !slot->job->asset_count) {
         slot_event(slot, EVENT_DONE); /* nothing to fetch */
         return;
     }

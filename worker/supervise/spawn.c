@@ -14,7 +14,7 @@
 #include "../base/file.h"
 #include "../base/own.h"
 
-#define ENV_ADDED 5 /* the STAGE_ENV_ variables */
+#define ENV_ADDED 6 /* the STAGE_ENV_ variables */
 #define EXIT_NO_EXEC 127
 
 static void env_free(char ***env)
@@ -33,11 +33,12 @@ static char **env_make(const struct spawn_spec *spec)
     while (spec->env && spec->env[count])
         count++;
     char **env = own_calloc(count + ENV_ADDED + 1, sizeof *env);
-    env[0] = own_printf(STAGE_ENV_SCENE_UID "=%u", (unsigned)spec->scene_uid);
-    env[1] = own_printf(STAGE_ENV_ENCODER_UID "=%u", (unsigned)spec->encoder_uid);
+    env[0] = own_printf(STAGE_ENV_SCENE_UID "=%u", (unsigned)spec->uids.scene);
+    env[1] = own_printf(STAGE_ENV_ENCODER_UID "=%u", (unsigned)spec->uids.encoder);
     env[2] = own_printf(STAGE_ENV_NONCE "=%s", spec->nonce);
     env[3] = own_printf(STAGE_ENV_REPORT_FD "=%d", SPAWN_FD_REPORT);
     env[4] = own_printf(STAGE_ENV_ZYGOTE_FD "=%d", spec->zygote_fd >= 0 ? SPAWN_FD_ZYGOTE : -1);
+    env[5] = own_printf(STAGE_ENV_FETCH_UID "=%u", (unsigned)spec->uids.fetch);
     for (size_t i = 0; i < count; i++)
         env[ENV_ADDED + i] = spec->env[i];
     return env;

@@ -20,7 +20,7 @@ struct spawn_spec {
     enum stage stage;
     const char *dir;
     char *const *env; /* NULL-terminated; what follows is added */
-    uid_t scene_uid, encoder_uid;
+    struct slot_uids uids;
     const char *nonce;
     int zygote_fd; /* -1: none; stays the caller's */
 };

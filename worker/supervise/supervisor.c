@@ -90,7 +90,7 @@ int supervisor_start(struct supervisor *s, const struct attempt *a, struct err *
     if (!slot)
         return err_set(e, -EBUSY, FAULT_HOST, "start job \"%s\": no slot is free", a->job->id);
     struct attempt_dir dir = ATTEMPT_DIR_INIT;
-    int rc = workdir_make(&s->workdir, a->job->id, a->nonce, a->job->json, &dir, e);
+    int rc = workdir_make(&s->workdir, a, &dir, e);
     if (rc)
         return rc;
     slot->dir = dir;
@@ -118,10 +118,12 @@ void supervisor_cancel(struct supervisor *s, void *user)
     tell(s, user, EVENT_CANCEL);
 }
 
-void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t store_ms)
+void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t fetch_ms,
+                       int64_t store_ms)
 {
     for (int i = 0; i < STAGE_COUNT; i++)
         s->spec.stage_env[i] = stage_env[i];
+    s->spec.fetch_ms = fetch_ms;
     s->spec.store_ms = store_ms;
 }
 

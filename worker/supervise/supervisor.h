@@ -25,11 +25,17 @@ enum stage { STAGE_FETCH, STAGE_RENDER, STAGE_STORE, STAGE_COUNT };
 
 #define SUPERVISOR_SLOTS_MAX 64
 
+/* The uids of a slot's boxes; 0: none of their own. */
+struct slot_uids {
+    uid_t scene, encoder, fetch;
+};
+
 /* One attempt, as the supervisor needs it. */
 struct attempt {
     const struct job *job;
     const char *nonce;
-    void *user; /* handed back in the callbacks */
+    const char *urls; /* NULL, or what DIR/urls.json is to hold, for the fetch stage */
+    void *user;       /* handed back in the callbacks */
 };
 
 /* How an attempt ended: outcome, and the directory that still holds
@@ -54,8 +60,8 @@ struct supervisor_spec {
      * render stage's is its job's wall-clock limit plus a grace: its keeper
      * enforces the limit itself, this is the backstop. */
     int64_t fetch_ms, store_ms;
-    /* Uids of a slot, or {0, 0}; given to its stages in the environment. */
-    void (*uids)(void *arg, int slot, uid_t *ret_scene, uid_t *ret_encoder);
+    /* Given to a slot's stages in the environment. */
+    struct slot_uids (*uids)(void *arg, int slot);
     /* The outcome of a stage that exited with 1 or 3, from what it left in
      * `dir`; `ret_why` gets our own fault's sentence. (events/result.c does
      * it; supervise/ does not know events/.) */
@@ -92,7 +98,8 @@ int supervisor_start(struct supervisor *s, const struct attempt *a, struct err *
 /* Stops the attempt of `user`: on_end with OUTCOME_cancelled. */
 void supervisor_cancel(struct supervisor *s, void *user);
 /* What stages that start from now on are given; the spec's may then be freed. */
-void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t store_ms);
+void supervisor_reload(struct supervisor *s, char **const stage_env[STAGE_COUNT], int64_t fetch_ms,
+                       int64_t store_ms);
 /* The lease is gone: stop it, report nothing. */
 void supervisor_lost(struct supervisor *s, void *user);
 /* on_end's result has been published (or never will be): empty the slot. */
@@ -111,6 +118,7 @@ int stage_from_name(const char *name);
 /* Variables that a stage finds beside its options. */
 #define STAGE_ENV_SCENE_UID "MANIMD_STAGE_SCENE_UID"
 #define STAGE_ENV_ENCODER_UID "MANIMD_STAGE_ENCODER_UID"
+#define STAGE_ENV_FETCH_UID "MANIMD_STAGE_FETCH_UID"
 #define STAGE_ENV_NONCE "MANIMD_STAGE_NONCE"
 #define STAGE_ENV_ZYGOTE_FD "MANIMD_STAGE_ZYGOTE_FD"
 #define STAGE_ENV_REPORT_FD "MANIMD_STAGE_REPORT_FD"

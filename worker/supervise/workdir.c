@@ -13,6 +13,7 @@
 #include "../base/err.h"
 #include "../base/file.h"
 #include "../base/own.h"
+#include "supervisor.h"
 
 #define NONCE_SHOWN 8
 /* A hidden name older than this was left by a supervisor that died between
@@ -82,7 +83,7 @@ int workdir_sweep(const struct workdir *w)
     return removed;
 }
 
-static int fill(const struct workdir *w, const char *hidden, const char *job_json,
+static int fill(const struct workdir *w, const char *hidden, const struct attempt *a,
                 struct attempt_dir *d, struct err *e)
 {
     if (mkdirat(w->fd, hidden, 0711))
@@ -90,7 +91,10 @@ static int fill(const struct workdir *w, const char *hidden, const char *job_jso
     d->fd = openat(w->fd, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (d->fd < 0 || fchmod(d->fd, 0711) || flock(d->fd, LOCK_EX | LOCK_NB))
         return err_errno(e, -errno, FAULT_HOST, "lock \"%s/%s\"", w->path, hidden);
-    int rc = file_write_passing(d->fd, "job.json", job_json, strlen(job_json), 0600, e);
+    const char *json = a->job->json;
+    int rc = file_write_passing(d->fd, "job.json", json, strlen(json), 0600, e);
+    if (!rc && a->urls)
+        rc = file_write_passing(d->fd, "urls.json", a->urls, strlen(a->urls), 0600, e);
     if (rc)
         return rc;
     if (renameat(w->fd, hidden, w->fd, d->name))
@@ -98,15 +102,15 @@ static int fill(const struct workdir *w, const char *hidden, const char *job_jso
     return 0;
 }
 
-int workdir_make(const struct workdir *w, const char *job_id, const char *nonce,
-                 const char *job_json, struct attempt_dir *ret, struct err *e)
+int workdir_make(const struct workdir *w, const struct attempt *a, struct attempt_dir *ret,
+                 struct err *e)
 {
     struct attempt_dir d = ATTEMPT_DIR_INIT;
     char hidden[sizeof d.name + 1];
-    snprintf(d.name, sizeof d.name, "%s.%.*s", job_id, NONCE_SHOWN, nonce);
+    snprintf(d.name, sizeof d.name, "%s.%.*s", a->job->id, NONCE_SHOWN, a->nonce);
     snprintf(d.path, sizeof d.path, "%s/%s", w->path, d.name);
     snprintf(hidden, sizeof hidden, ".%s", d.name);
-    int rc = fill(w, hidden, job_json, &d, e);
+    int rc = fill(w, hidden, a, &d, e);
     if (rc) {
         (void)file_remove_tree(w->fd, hidden, NULL); /* the first failure is told */
         if (d.fd >= 0)

@@ -13,6 +13,7 @@
 
 #include "../manimd.h"
 
+struct attempt;
 struct err;
 
 struct workdir {
@@ -39,9 +40,9 @@ int workdir_open(struct workdir *w, const char *path, struct err *e);
 void workdir_done(struct workdir *w);
 /* Removes the directories that nobody holds; returns how many. */
 int workdir_sweep(const struct workdir *w);
-/* With job.json (mode 0600) in it. */
-int workdir_make(const struct workdir *w, const char *job_id, const char *nonce,
-                 const char *job_json, struct attempt_dir *ret, struct err *e);
+/* With job.json, and urls.json if the attempt has any (mode 0600), in it. */
+int workdir_make(const struct workdir *w, const struct attempt *a, struct attempt_dir *ret,
+                 struct err *e);
 /* Removes it with all that is in it; 0 also when there is none. */
 int workdir_remove(const struct workdir *w, struct attempt_dir *d, struct err *e);
 
