@@ -364,7 +364,7 @@ int ring_next(struct ring_reader *r, struct ring_record *ret, struct err *e)
     struct ring_record record;
     int rc;
     while ((rc = next_of_any_kind(r, &record, e)) > 0 && record.kind == RING_PAD)
-        advance(r, sizeof(record) + record.payload_bytes);
+        advance(r, sizeof(record) + aligned(record.payload_bytes));
     if (rc <= 0)
         return rc;
     r->record_bytes = sizeof(record) + aligned(record.payload_bytes);

@@ -362,6 +362,28 @@ static void a_false_tail_stops_the_writer(void **state)
     }
 }
 
+/* Found by tests/fuzz/: a PAD whose length is no multiple of 64 left the tail
+ * beside the grid, and a later header was read from beyond the mapping. */
+static void a_crooked_pad_leads_nowhere(void **state)
+{
+    struct rig *rig = *state;
+    struct err e = ERR_INIT;
+    const uint64_t all = rig->data_bytes;
+    struct ring_record r, text = {.kind = RING_SUBTITLE};
+    const struct ring_record pad = {.kind = RING_PAD, .payload_bytes = 65};
+    text.payload_bytes = all - 64 - 192;
+    forge(rig, 0, &text, all - 192);
+    assert_int_equal(ring_next(rig->reader, &r, &e), 1);
+    ring_payload(rig->reader, NULL);
+    forge(rig, all - 192, &pad, all);
+    assert_int_equal(ring_next(rig->reader, &r, &e), 0);
+    assert_int_equal(*(uint64_t *)(rig->memory + 128), all);
+    text.payload_bytes = 7;
+    forge(rig, all, &text, all + 128);
+    assert_int_equal(ring_next(rig->reader, &r, &e), 1);
+    assert_int_equal(r.payload_bytes, 7);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -373,6 +395,7 @@ int main(void)
         WITH_RIG(what_is_not_sealed_is_not_attached),
         WITH_RIG(lies_are_found_out),
         WITH_RIG(lies_behind_true_records_are_found_out_too),
+        WITH_RIG(a_crooked_pad_leads_nowhere),
         WITH_RIG(what_was_read_cannot_be_changed),
         WITH_RIG(a_false_tail_stops_the_writer),
     };
