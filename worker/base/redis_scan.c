@@ -50,6 +50,13 @@ static enum redis_scan_verdict array(struct redis_scan *s)
     return SCAN_FINE;
 }
 
+/* Few in what we ask for; a million of the longest would be 64 GB. */
+static enum redis_scan_verdict word(struct redis_scan *s)
+{
+    s->bytes += (int64_t)s->line_bytes - 2; /* its type, its CR */
+    return s->bytes > s->max_bytes ? SCAN_BROKEN : SCAN_FINE;
+}
+
 static void end_of_reply(struct redis_scan *s)
 {
     if (s->pending == 0 && s->skip == 0) {
@@ -74,6 +81,8 @@ static enum redis_scan_verdict end_line(struct redis_scan *s)
         break;
     case '+':
     case '-':
+        v = word(s);
+        break;
     case ':':
         break;
     default:
@@ -93,34 +102,39 @@ static size_t skip_bulk(struct redis_scan *s, size_t bytes)
     return n;
 }
 
-/* Adds up to the line's end; the bytes taken. */
-static size_t take_line(struct redis_scan *s, const char *data, size_t bytes, bool *ret_whole)
+/* Adds up to the line's end; the bytes taken. CR and LF stand only there, and
+ * together: hiredis goes on looking for both, so a line that ended here with one
+ * of them would grow there without bound. */
+static size_t take_line(struct redis_scan *s, const char *data, size_t bytes,
+                        enum redis_scan_verdict *ret)
 {
-    const char *end = memchr(data, '\n', bytes);
-    size_t n = end ? (size_t)(end - data) + 1 : bytes;
-    for (size_t i = 0; i < n; i++, s->line_bytes++)
-        if (s->line_bytes < sizeof(s->line) - 1 && data[i] != '\r' && data[i] != '\n')
+    for (size_t i = 0; i < bytes; i++, s->line_bytes++) {
+        if ((data[i] == '\n') != s->cr || s->line_bytes > LINE_MAX_BYTES) {
+            *ret = SCAN_BROKEN;
+            return i;
+        }
+        if (data[i] == '\n') {
+            s->in_line = s->cr = false;
+            return i + 1;
+        }
+        s->cr = data[i] == '\r';
+        if (s->line_bytes < sizeof(s->line) - 1 && !s->cr)
             s->line[s->line_bytes] = data[i];
-    *ret_whole = end != NULL;
-    return n;
+    }
+    return bytes;
 }
 
 static enum redis_scan_verdict walk_line(struct redis_scan *s, const char *data, size_t bytes,
                                          size_t *ret_taken)
 {
-    bool whole = false;
+    enum redis_scan_verdict v = SCAN_FINE;
     if (!s->in_line) {
         memset(s->line, 0, sizeof(s->line));
         s->line_bytes = 0;
         s->in_line = true;
     }
-    *ret_taken = take_line(s, data, bytes, &whole);
-    if (s->line_bytes > LINE_MAX_BYTES)
-        return SCAN_BROKEN;
-    if (!whole)
-        return SCAN_FINE;
-    s->in_line = false;
-    return end_line(s);
+    *ret_taken = take_line(s, data, bytes, &v);
+    return v != SCAN_FINE || s->in_line ? v : end_line(s);
 }
 
 enum redis_scan_verdict redis_scan(struct redis_scan *s, const char *data, size_t bytes)

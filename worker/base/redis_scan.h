@@ -13,11 +13,11 @@
 struct redis_scan {
     int64_t max_bytes; /* of one whole reply */
     /* The rest is its own. */
-    int64_t skip;    /* bytes of a bulk string still to come, CRLF included */
-    int64_t bytes;   /* of this reply so far */
-    int64_t pending; /* elements of this reply still to come; 0: between replies */
-    int arrays;      /* of this reply */
-    bool in_line;
+    int64_t skip;     /* bytes of a bulk string still to come, CRLF included */
+    int64_t bytes;    /* of this reply so far */
+    int64_t pending;  /* elements of this reply still to come; 0: between replies */
+    int arrays;       /* of this reply */
+    bool in_line, cr; /* within a line; its last byte was CR */
     char line[64];
     size_t line_bytes;
     int64_t announced; /* when too large: the length that was announced */

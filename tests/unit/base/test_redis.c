@@ -141,6 +141,13 @@ static void scanner(void **state)
         {"$-2\r\n", SCAN_BROKEN},
         {"HTTP/1.1 200\r\n", SCAN_BROKEN},
         {"\r\n", SCAN_BROKEN},
+        /* hiredis waits for both: what comes behind would be held without bound. */
+        {"+OK\n$536870912\r\n", SCAN_BROKEN},
+        {"$3\nabc\r\n", SCAN_BROKEN},
+        {"+O\rK\r\n", SCAN_BROKEN},
+        {"+OK\r\r\n", SCAN_BROKEN},
+        {"*2\r\n+12345\r\n+12345\r\n", SCAN_FINE},
+        {"*2\r\n+12345\r\n+123456\r\n", SCAN_BROKEN}, /* words count too */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(scan_all(cases[i].data, strlen(cases[i].data), 10), cases[i].verdict);
