@@ -98,14 +98,19 @@ const char *reply_text(const struct reply *r, size_t i)
     return raw->element[i]->str;
 }
 
+static int64_t bounded(int64_t n)
+{
+    return n > REPLY_NUMBER_MAX ? REPLY_NUMBER_MAX : n < -REPLY_NUMBER_MAX ? -REPLY_NUMBER_MAX : n;
+}
+
 int64_t reply_number(const struct reply *r, size_t i)
 {
     const redisReply *raw = r->raw;
     if (!raw || raw->type != REDIS_REPLY_ARRAY || i >= raw->elements)
         return 0;
     if (raw->element[i]->type == REDIS_REPLY_INTEGER)
-        return raw->element[i]->integer;
-    return raw->element[i]->str ? strtoll(raw->element[i]->str, NULL, 10) : 0;
+        return bounded(raw->element[i]->integer);
+    return raw->element[i]->str ? bounded(strtoll(raw->element[i]->str, NULL, 10)) : 0;
 }
 
 struct reply reply_read(const struct redisReply *raw, int is_script)

@@ -74,7 +74,10 @@ struct reply {
     int64_t now_ms;      /* the server's time, in a script's reply */
 };
 struct reply reply_read(const struct redisReply *raw, int is_script);
-/* The text or number of element `i`; "" or 0 where there is none. */
+/* The text or number of element `i`; "" or 0 where there is none. Lua's numbers
+ * are doubles: a larger one is none of ours, and is cut to what can be reckoned
+ * with (a second times 1000, one time minus another). */
+#define REPLY_NUMBER_MAX (1LL << 53)
 const char *reply_text(const struct reply *r, size_t i);
 int64_t reply_number(const struct reply *r, size_t i);
 
