@@ -76,7 +76,9 @@ int64_t webhook_retry_after_ms(const char *value, int64_t unix_ms)
     int64_t ms;
     if (strspn(value, "0123456789") == strlen(value) && *value)
         ms = strlen(value) > 6 ? DAY_MS : strtoll(value, NULL, 10) * 1000;
-    else if ((ms = http_parse_date(value)) >= 0)
+    else if ((ms = http_parse_date(value)) >= unix_ms / 1000 + DAY_MS / 1000)
+        ms = DAY_MS; /* also for what is no time in milliseconds */
+    else if (ms >= 0)
         ms = ms * 1000 - unix_ms;
     return ms < 0 ? 0 : ms > DAY_MS ? DAY_MS : ms;
 }

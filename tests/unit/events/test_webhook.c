@@ -92,6 +92,7 @@ static void test_retry_after(void **state)
         {"Sun, 06 Nov 1994 08:50:37 GMT", 60000},
         {"Sun, 06 Nov 1994 08:48:37 GMT", 0},
         {"Sun, 06 Nov 2094 08:48:37 GMT", 86400000},
+        {"Fri, 27 Nov 999999999 02:41:33 GMT", 24 * 3600 * 1000}, /* no time in milliseconds */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(webhook_retry_after_ms(cases[i].value, now), cases[i].ms);
