@@ -7,6 +7,7 @@
 
 #include "../base/clock.h"
 #include "../base/http.h"
+#include "../base/json.h"
 #include "../base/limits.h"
 #include "s3.h"
 
@@ -101,8 +102,9 @@ bool s3_xml_text(const char *xml, const char *tag, char *ret, size_t bytes)
            !(strncmp(at + 1, tag, tag_bytes) == 0 && strchr(" >", at[1 + tag_bytes])))
         at++;
     at = at ? strchr(at, '>') : NULL;
-    if (!at++)
+    if (!at)
         return false;
+    at++;
     size_t used = 0;
     char text[2048];
     while (*at && *at != '<' && used + 1 < sizeof(text)) {
@@ -117,12 +119,19 @@ bool s3_xml_text(const char *xml, const char *tag, char *ret, size_t bytes)
     return true;
 }
 
-/* Words of a server, for a sentence: no control characters, not too many. */
+/* Words of a server, for a sentence and for JSON: no control characters (those of
+ * C1 are two bytes in UTF-8), and only ASCII of what is no UTF-8. */
 static void clean(char *s)
 {
+    bool is_utf8 = json_valid_utf8(s, strlen(s));
     for (; *s; s++) {
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+        unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+        if (is_utf8 && c == 0xc2 && next < 0xa0)
+            s[0] = s[1] = ' ';
+        else if (c < 0x20 || c == 0x7f)
             *s = ' ';
+        else if (c >= 0x80 && !is_utf8)
+            *s = '?';
     }
 }
 
@@ -185,7 +194,7 @@ static enum s3_verdict judge_answer(struct s3 *s3, struct s3_call *call)
 {
     read_code(call);
     if (learn_skew(s3, call) || learn_region(s3, call)) {
-        call->rc = err_set(&call->err, -EREMOTEIO, FAULT_PEER, "%s", call->code);
+        (void)judge_status(call); /* for its sentence, should no try be left */
         return S3_AGAIN_AT_ONCE;
     }
     if (call->wait_until_there && call->status == 404) {

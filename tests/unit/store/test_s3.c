@@ -2,6 +2,7 @@
 
 #include "../unit.h"
 
+#include "base/limits.h"
 #include "base/own.h"
 #include "store/s3.h"
 #include "store/store.h"
@@ -94,6 +95,21 @@ static void test_learned_region(void **state)
     s3_free(s3);
 }
 
+/* One that says no code: the sentence may be the last word. */
+static void test_learning_says_why(void **state)
+{
+    (void)state;
+    struct config c = {
+        .s3_bucket = "videos", .s3_access_key_id = "ID", .s3_secret_access_key = "SECRET"};
+    struct s3 *s3 = NULL;
+    assert_int_equal(s3_new(&c, NULL, &s3, NULL), 0);
+    own_s3_call struct s3_call call = S3_CALL(.status = 400);
+    (void)buf_add_str(&call.answer_headers, "x-amz-bucket-region: eu-west-1\r\n");
+    assert_int_equal(s3_judge(s3, &call), S3_AGAIN_AT_ONCE);
+    assert_contains(call.err.text, "the server answered 400");
+    s3_free(s3);
+}
+
 static void test_xml(void **state)
 {
     (void)state;
@@ -111,6 +127,34 @@ static void test_xml(void **state)
     assert_false(s3_xml_text("<Code>&am", "Code", text, sizeof(text)));
 }
 
+/* What a server says is shown to people and put into JSON. */
+static void test_words_are_cleaned(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *shown;
+    } cases[] = {
+        {"tea\x07pot", ": tea pot"},
+        {"\xc2\x9b"
+         "31m",
+         ":   31m"},
+        {"caf\xc3\xa9", ": caf\xc3\xa9"},
+        {"caf\xe9 \xc3", ": caf? ?"},
+    };
+    struct config c = {
+        .s3_bucket = "videos", .s3_access_key_id = "ID", .s3_secret_access_key = "SECRET"};
+    struct s3 *s3 = NULL;
+    assert_int_equal(s3_new(&c, NULL, &s3, NULL), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        own_s3_call struct s3_call call = S3_CALL(.status = 418);
+        (void)buf_printf(&call.answer, "<Error><Code>Tea</Code><Message>%s</Message></Error>",
+                         cases[i].message);
+        assert_int_equal(s3_judge(s3, &call), S3_GIVE_UP);
+        assert_contains(call.err.text, cases[i].shown);
+    }
+    s3_free(s3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +164,8 @@ int main(void)
         cmocka_unit_test(test_part_sizes),
         cmocka_unit_test(test_learned_region),
         cmocka_unit_test(test_xml),
+        cmocka_unit_test(test_learning_says_why),
+        cmocka_unit_test(test_words_are_cleaned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
