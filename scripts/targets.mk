@@ -74,6 +74,7 @@ include tests/chaos/chaos.mk
 include tests/bench/box.mk
 include tests/attacks/attacks.mk
 include tests/bench/queue.mk
+include tests/fuzz/fuzz.mk
 
 # ── style ─────────────────────────────────────────────────────────────────
 
