@@ -212,14 +212,21 @@ static void add_timings(const struct keeper *k, cJSON *result)
     json_add_int(t, "encode", encoder - scene);
 }
 
+/* What an encoder that a scene has taken over may call a number. */
+static int64_t count_of(const cJSON *word, const char *key)
+{
+    double n = json_num(word, key, 0);
+    return n > 0 && n < 9e15 ? (int64_t)n : 0;
+}
+
 static void add_encoded(const struct keeper *k, cJSON *result)
 {
     bool done = k->verdict.outcome == OUTCOME_completed;
     const cJSON *outputs = cJSON_GetObjectItemCaseSensitive(k->encoder_word, "outputs");
     cJSON_AddItemToObject(result, "outputs",
                           done && outputs ? cJSON_Duplicate(outputs, true) : cJSON_CreateArray());
-    json_add_int(result, "frames", (int64_t)json_num(k->encoder_word, "frames", 0));
-    json_add_int(result, "frames_distinct", (int64_t)json_num(k->encoder_word, "distinct", 0));
+    json_add_int(result, "frames", count_of(k->encoder_word, "frames"));
+    json_add_int(result, "frames_distinct", count_of(k->encoder_word, "distinct"));
     cJSON_AddStringToObject(result, "encoder_used", json_str(k->encoder_word, "encoder_used"));
 }
 
