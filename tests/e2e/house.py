@@ -345,6 +345,14 @@ class Lines:
         return self.text()
 
 
+def owner_of(entry: os.DirEntry[str]) -> int:
+    """Its uid; -1 when somebody else's file went away meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except FileNotFoundError:
+        return -1
+
+
 class Worker:
     """One `manimd work`, watched from outside."""
 
@@ -419,7 +427,7 @@ class Worker:
             assert left == [], f"left in work_dir: {left}"
         last = self.uid_base + 3 * int(self.settings["slots"]) + 2
         for shared in ("/tmp", "/var/tmp", "/dev/shm"):
-            theirs = [e.path for e in os.scandir(shared) if self.uid_base <= e.stat(follow_symlinks=False).st_uid <= last]
+            theirs = [e.path for e in os.scandir(shared) if self.uid_base <= owner_of(e) <= last]
             assert theirs == [], f"left by a slot: {theirs}"
 
     def idle(self) -> None:
