@@ -57,6 +57,7 @@ static int run_render(const struct job *job, const char *dir, const struct confi
         .encoder_uid = env->encoder_uid,
         .sandbox_minimum = box_level_from_name(c->sandbox),
         .report_fd = env->report_fd,
+        .tripwires = (int)c->tripwires,
         .frame_log = env->frame_log,
         .script_dir = env->script_dir,
         .script_path = env->script_path,

@@ -22,6 +22,7 @@
 #define EXCERPT_MOST 4096
 #define OUTPUTS_MOST 64
 #define LAYERS_MOST 32
+#define TRIPPED_MOST 96
 #define MS_PER_HOUR 3600000.0
 
 /* ---- reading a stage's file ---- */
@@ -194,10 +195,26 @@ static void add_cost(cJSON *to, const struct result_facts *f)
     cJSON_AddNumberToObject(to, "cost_usd", round(cost * 1e8) / 1e8);
 }
 
-/* {"level", "layers": {name: text, or {"state", "reason"}}} */
+/* {name: how often}. */
+static void add_tripped(cJSON *to, const cJSON *from)
+{
+    cJSON *tripped = cJSON_AddObjectToObject(to, "tripped");
+    const cJSON *one;
+    int count = 0;
+    cJSON_ArrayForEach(one, from)
+    {
+        if (!one->string || !cJSON_IsNumber(one) || count++ == TRIPPED_MOST)
+            continue;
+        own_free char *name = clean_text(one->string, 32, true, false);
+        cJSON_AddNumberToObject(tripped, name, one->valuedouble);
+    }
+}
+
+/* {"level", "layers": {name: text, or {"state", "reason"}}, "tripwires", "tripped"} */
 static void add_sandbox(cJSON *to, const cJSON *from)
 {
-    static const struct field level[] = {{"level", 16, true}, {NULL, 0, false}};
+    static const struct field level[] = {
+        {"level", 16, true}, {"tripwires", 32, true}, {NULL, 0, false}};
     static const struct field layer[] = {
         {"state", 32, true}, {"reason", 200, true}, {NULL, 0, false}};
     if (!cJSON_IsObject(from)) {
@@ -206,6 +223,7 @@ static void add_sandbox(cJSON *to, const cJSON *from)
     }
     cJSON *sandbox = cJSON_AddObjectToObject(to, "sandbox");
     copy_fields(sandbox, level, from);
+    add_tripped(sandbox, item(from, "tripped"));
     cJSON *layers = cJSON_AddObjectToObject(sandbox, "layers");
     const cJSON *one;
     int count = 0;

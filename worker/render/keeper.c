@@ -159,7 +159,7 @@ static void hear(struct keeper *k, int within_ms)
     } sources[] = {
         {k->signal_fd, keeper_hear_signal}, {k->log_fd, keeper_hear_log},
         {k->words_fd, keeper_hear_scene},   {k->encoder_fd, keeper_hear_encoder},
-        {k->job_fd, keeper_hear_warden},
+        {k->job_fd, keeper_hear_warden},    {k->trips.fd, keeper_hear_trips},
     };
     enum { COUNT = sizeof sources / sizeof sources[0] };
     struct pollfd fds[COUNT];
@@ -218,9 +218,9 @@ static void end_cold(struct keeper *k)
 
 static void keeper_done(struct keeper *k)
 {
-    int *fds[] = {&k->job_fd,      &k->log_fd,          &k->words_fd,       &k->encoder_fd,
-                  &k->signal_fd,   &k->dir_fd,          &k->scene_dir_fd,   &k->out_dir_fd,
-                  &k->ring.memory, &k->ring.data_ready, &k->ring.space_free};
+    int *fds[] = {&k->job_fd,      &k->log_fd,          &k->words_fd,        &k->encoder_fd,
+                  &k->signal_fd,   &k->dir_fd,          &k->scene_dir_fd,    &k->out_dir_fd,
+                  &k->ring.memory, &k->ring.data_ready, &k->ring.space_free, &k->trips.fd};
     end_cold(k);
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         own_close_fd(fds[i]);
@@ -284,6 +284,7 @@ int render_stage(const struct job *job, const char *dir, const struct render_spe
         .encoder_fd = -1,
         .signal_fd = -1,
         .ring = {-1, -1, -1},
+        .trips = {.fd = -1},
         .cold = ZYGOTE_INIT,
         .words = LINES_INIT,
         .encoder_lines = LINES_INIT,

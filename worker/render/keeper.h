@@ -70,6 +70,8 @@ struct keeper {
     cJSON *encoder_word;     /* its last line; owned */
 
     struct box_watch watch;
+    struct box_trips trips;
+    char tripwires[32];           /* "active", or why nobody counts; "" until told */
     int64_t maxrss_bytes, cpu_ms; /* as the warden saw them */
     bool cancelled;
     int64_t started_ms, sealed_ms, scene_end_ms, encoder_end_ms;
@@ -94,6 +96,7 @@ void keeper_hear_signal(struct keeper *k);
 void keeper_hear_warden(struct keeper *k);
 void keeper_hear_scene(struct keeper *k);
 void keeper_hear_encoder(struct keeper *k);
+void keeper_hear_trips(struct keeper *k);
 void keeper_hear_log(struct keeper *k);
 
 /* keeper_judge.c: the first call counts. `error` is taken over. */

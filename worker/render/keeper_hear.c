@@ -54,6 +54,12 @@ static void on_setup_failed(struct keeper *k, const cJSON *m)
     verdict_say(&k->verdict, OUTCOME_sandbox_setup, "%s", json_str(m, "setup_failed"));
 }
 
+static void on_tripwires(struct keeper *k, const cJSON *m)
+{
+    const char *state = json_str(m, "tripwires");
+    snprintf(k->tripwires, sizeof k->tripwires, "%s", state);
+}
+
 static void on_reaped(struct keeper *k, const cJSON *m)
 {
     k->watch.cpu_ms_reaped = integer(m, "reaped_cpu_ms");
@@ -90,6 +96,7 @@ static const struct {
     {"empty", on_empty},
     {"reaped_cpu_ms", on_reaped},
     {"setup_failed", on_setup_failed},
+    {"tripwires", on_tripwires},
 };
 
 static void warden_message(struct keeper *k, const char *text, size_t bytes)
@@ -102,11 +109,34 @@ static void warden_message(struct keeper *k, const char *text, size_t bytes)
             warden_words[i].hear(k, m);
 }
 
+/* The one descriptor that comes by this socket is the tripwires' listener. */
+static void take_listener(struct keeper *k, struct msghdr *m)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(m);
+    int fd;
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+        c->cmsg_len != CMSG_LEN(sizeof fd))
+        return;
+    memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    if (k->trips.fd >= 0)
+        close(k->trips.fd);
+    k->trips.fd = fd;
+}
+
 void keeper_hear_warden(struct keeper *k)
 {
     char text[WARDEN_MESSAGE_BYTES];
     for (;;) {
-        ssize_t n = recv(k->job_fd, text, sizeof text - 1, MSG_DONTWAIT);
+        struct iovec iov = {.iov_base = text, .iov_len = sizeof text - 1};
+        union {
+            struct cmsghdr align;
+            char space[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control.space,
+                           .msg_controllen = sizeof control.space};
+        ssize_t n = recvmsg(k->job_fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
@@ -114,9 +144,29 @@ void keeper_hear_warden(struct keeper *k)
             k->job_fd = -1;
             return;
         }
+        take_listener(k, &m);
         text[n] = 0;
         warden_message(k, text, (size_t)n);
     }
+}
+
+/* Which it tried most; there is one, as one was counted. */
+static const char *most_tripped(const struct box_trips *t)
+{
+    int most = 0;
+    for (int i = 0; i < BOX_TRIPWIRES_MAX; i++)
+        most = t->counts[i] > t->counts[most] ? i : most;
+    const char *name = box_tripwire_name(most);
+    return name ? name : "?";
+}
+
+void keeper_hear_trips(struct keeper *k)
+{
+    box_trips_answer(&k->trips);
+    if (k->spec->tripwires > 0 && k->trips.total > k->spec->tripwires)
+        verdict_say(&k->verdict, OUTCOME_sandbox_violation,
+                    "the scene tried %lld system calls that only an escape needs, most often %s()",
+                    (long long)k->trips.total, most_tripped(&k->trips));
 }
 
 /* A scene may change the shape and the rate of its picture, as it may under

@@ -230,6 +230,18 @@ static void add_encoded(const struct keeper *k, cJSON *result)
     cJSON_AddStringToObject(result, "encoder_used", json_str(k->encoder_word, "encoder_used"));
 }
 
+/* What of the scene's calls tripped, by name; rows of one name are one. */
+static void add_tripped(const struct keeper *k, cJSON *sandbox)
+{
+    cJSON_AddStringToObject(sandbox, "tripwires",
+                            k->tripwires[0] ? k->tripwires : "nobody listened");
+    cJSON *tripped = cJSON_AddObjectToObject(sandbox, "tripped");
+    const char *name;
+    for (int i = 0; (name = box_tripwire_name(i)); i++)
+        if (k->trips.counts[i] > 0)
+            json_add_int(tripped, name, k->trips.counts[i]);
+}
+
 static void add_sandbox(const struct keeper *k, cJSON *result)
 {
     own_buf struct buf text = BUF_INIT(CEILING_REPORT_LINE_BYTES);
@@ -237,6 +249,7 @@ static void add_sandbox(const struct keeper *k, cJSON *result)
     if (box_describe(k->level, k->layers, &text) == 0 &&
         json_parse(buf_str(&text), text.bytes, FAULT_HOST, &sandbox, NULL) == 0)
         cJSON_AddItemToObject(result, "sandbox", sandbox);
+    add_tripped(k, sandbox);
 }
 
 static cJSON *result_json(const struct keeper *k)

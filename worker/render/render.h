@@ -12,7 +12,8 @@
  * traceback}|null, "log_tail", "outputs": [{kind,name,width,height,fps,frames,
  * duration_s}], "frames", "frames_distinct", "timings_ms": {start, render,
  * encode}, "peak_memory_bytes", "cpu_ms", "encoder_used", "render_path",
- * "sandbox": {level, layers}}
+ * "sandbox": {level, layers, tripwires: "active" or why nobody counts,
+ * tripped: {name: count}}}
  *
  * Processes: the keeper asks a zygote (warm; or one that it starts cold itself:
  * the same program, one job) for a warden. The warden is a trusted fork of the
@@ -37,6 +38,7 @@ struct render_spec {
     uid_t scene_uid, encoder_uid; /* 0: no uid of its own */
     int sandbox_minimum;          /* enum box_level */
     int report_fd;                /* progress lines for whoever started us; -1: none */
+    int tripwires;                /* forbidden calls before a job is ended for them; 0: never */
     bool frame_log;
     bool spare; /* its zygotes keep a warden ready: many jobs are to come */
     /* `manimd render FILE`: the script's own folder, readable in the box and

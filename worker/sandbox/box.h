@@ -55,6 +55,10 @@ enum box_access {
 #define BOX_PATHS_MAX 64
 #define BOX_KEEP_FDS_MAX 16
 #define BOX_FILTER_MAX 1024
+/* Where a socket for the tripwires must be: above any number of descriptors
+ * that a box may have, so that nothing can be there again once it is closed. */
+#define BOX_TRIPWIRE_FD 1000
+#define BOX_TRIPWIRES_MAX 96
 
 /* A compiled seccomp program (struct sock_filter, 8 bytes each): the same for
  * every box of a profile and level, and 2 ms of work; plain data. */
@@ -89,6 +93,9 @@ struct box_plan {
     bool parent_death; /* die when the parent does */
     pid_t parent_pid;  /* whose death that is; 0: whoever it is now */
     struct box_filter filter;
+    /* Profile BOX_SCENE: BOX_TRIPWIRE_FD is a SOCK_SEQPACKET socket, and kept;
+     * the seal sends its tripwires' listener there (box_trips_…) and closes it. */
+    bool tripwires;
 };
 
 /* Defaults for a profile, with the system paths that it needs (sandbox.md §6). */
@@ -118,6 +125,21 @@ void box_plan_done(struct box_plan *p);
  * dumped by its own uid only (which is how memory is measured). Signals are
  * left as they are: their handlers and mask are the caller's. */
 int box_seal(const struct box_plan *p, struct err *e);
+
+/* Tripwires: calls that nobody makes but to get out (filter.c). Each is refused,
+ * by whoever holds the listener that box_seal() sent: one message, {"tripwires":
+ * "active"} with the descriptor, or with the reason why there is none: then the
+ * kernel refuses them by itself, and nobody counts. While a listener exists and
+ * is not read, such calls wait; once it is closed, they fail (ENOSYS). */
+struct box_trips {
+    int fd; /* -1: none; poll for POLLIN */
+    int64_t total;
+    int64_t counts[BOX_TRIPWIRES_MAX]; /* by box_tripwire_name() */
+};
+/* Answers those that wait, some at a time; closes fd when no box can ask. */
+void box_trips_answer(struct box_trips *t);
+/* NULL past the last. */
+const char *box_tripwire_name(int i);
 
 /* Uids for this worker's slots: three per slot (scene, encoder, fetch), from `base`, or
  * from a random base within 2^30 … 2^31 when `base` is 0 (RLIMIT_NPROC counts

@@ -1,6 +1,8 @@
 /* Which system calls a scene, an encoder and a fetcher may make: see seccomp.c. */
 #include "filter.h"
 
+#include "box.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -195,13 +197,11 @@ static const char *const attributes[] = {"chmod",  "fchmodat",  "fchmodat2", "ut
  * in it may leave (empty.c). */
 static const char *const process_groups[] = {"setpgid", "setsid", NULL};
 
-/* Never needed, each a known way out, or to harm the host; refused as a kernel
- * does that does not let you, not as one that does not know it. */
-static const char *const forbidden[] = {"ptrace",
+/* Each is made by nothing but an attempt to get out, or to harm the host: so it
+ * is not only refused, but counted (tripwire.c). */
+static const char *const tripwires[] = {"ptrace",
                                         "process_vm_readv",
                                         "process_vm_writev",
-                                        "process_madvise",
-                                        "kcmp",
                                         "pidfd_getfd",
                                         "bpf",
                                         "perf_event_open",
@@ -228,7 +228,6 @@ static const char *const forbidden[] = {"ptrace",
                                         "fspick",
                                         "mount_setattr",
                                         "open_by_handle_at",
-                                        "name_to_handle_at",
                                         "swapon",
                                         "swapoff",
                                         "reboot",
@@ -237,21 +236,28 @@ static const char *const forbidden[] = {"ptrace",
                                         "init_module",
                                         "finit_module",
                                         "delete_module",
-                                        "acct",
-                                        "quotactl",
-                                        "quotactl_fd",
-                                        "syslog",
                                         "settimeofday",
                                         "clock_settime",
-                                        "clock_adjtime",
-                                        "adjtimex",
                                         "sethostname",
                                         "setdomainname",
                                         "iopl",
                                         "ioperm",
                                         "modify_ldt",
-                                        "vhangup",
                                         "fanotify_init",
+                                        "quotactl",
+                                        "quotactl_fd",
+                                        "syslog",
+                                        "acct",
+                                        NULL};
+
+/* Never needed either; refused as a kernel does that does not let you, not as
+ * one that does not know it. */
+static const char *const forbidden[] = {"process_madvise",
+                                        "kcmp",
+                                        "name_to_handle_at",
+                                        "clock_adjtime",
+                                        "adjtimex",
+                                        "vhangup",
                                         "fanotify_mark",
                                         "sync",
                                         "syncfs",
@@ -320,7 +326,6 @@ static const char *const encoder_forbidden[] = {"fork",     "vfork",  "execve", 
 static const char *const shared_uid_forbidden[] = {"chmod",  "fchmodat",  "fchmodat2", "utime",
                                                    "utimes", "futimesat", NULL};
 
-/* glibc asks for its name service cache by a socket and goes on without. */
 static const char *const sockets[] = {"socket", "socketpair", "socketcall", NULL};
 
 /* A client of others' servers: names are asked for by UDP, files come by TCP. */
@@ -343,9 +348,11 @@ static const struct filter_names groups[] = {
     {FILTER_SCENE_SHARED_UID, EPERM, shared_uid_forbidden},
     {FILTER_SCENE_OWN_UID, 0, process_groups},
     {FILTER_SCENE_SHARED_UID, EPERM, process_groups},
+    {FILTER_SCENE, FILTER_TRIPS | EPERM, tripwires},
+    {FILTER_ENCODER | FILTER_FETCH, EPERM, tripwires},
     {FILTER_ALL, EPERM, forbidden},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, encoder_forbidden},
-    {FILTER_SCENE | FILTER_ENCODER, EAFNOSUPPORT, sockets},
+    {FILTER_ENCODER, EAFNOSUPPORT, sockets},
     {FILTER_FETCH, 0, calling},
     {FILTER_FETCH, EPERM, being_called},
     {FILTER_ALL, ENOTSUP, attributes_extended},
@@ -362,9 +369,9 @@ static const struct filter_names groups[] = {
 #define IF_IS(number, value) IF(number, FILTER_EQ, .a = (value))
 #define IF_ABOVE(number, value) IF(number, FILTER_GT, .a = (value))
 #define IF_BITS(number, mask, value) IF(number, FILTER_MASKED, .a = (mask), .b = (value))
-#define REFUSE_CLONE(flag)                                   \
-    {                                                        \
-        "clone", FILTER_SCENE, EPERM, IF_BITS(0, flag, flag) \
+#define REFUSE_CLONE(flag)                                                  \
+    {                                                                       \
+        "clone", FILTER_SCENE, FILTER_TRIPS | EPERM, IF_BITS(0, flag, flag) \
     }
 #define ALLOW_IOCTL(command)                      \
     {                                             \
@@ -390,6 +397,18 @@ static const struct filter_rule rules[] = {
     {"clone", FILTER_ENCODER | FILTER_FETCH, 0,
      IF_BITS(0, CLONE_THREAD | NAMESPACES, CLONE_THREAD)},
     {"clone", FILTER_ENCODER | FILTER_FETCH, EPERM, IF_BITS(0, CLONE_THREAD, 0)},
+
+    /* glibc asks for its name service cache by a local socket and goes on
+     * without, and so may any honest program; who wants another family wants
+     * out. (An encoder has no reason for any: its group above.) */
+    {"socket", FILTER_SCENE, EAFNOSUPPORT, IF_IS(0, AF_UNSPEC)},
+    {"socket", FILTER_SCENE, EAFNOSUPPORT, IF_IS(0, AF_UNIX)},
+    {"socket", FILTER_SCENE, FILTER_TRIPS | EAFNOSUPPORT, IF_ABOVE(0, AF_UNIX)},
+    {"socketpair", FILTER_SCENE, EAFNOSUPPORT, IF_IS(0, AF_UNSPEC)},
+    {"socketpair", FILTER_SCENE, EAFNOSUPPORT, IF_IS(0, AF_UNIX)},
+    {"socketpair", FILTER_SCENE, FILTER_TRIPS | EAFNOSUPPORT, IF_ABOVE(0, AF_UNIX)},
+    /* The seal's last act; a box itself can have no such descriptor. */
+    {"sendmsg", FILTER_SCENE, 0, IF_IS(0, BOX_TRIPWIRE_FD)},
 
     /* Shared anonymous memory stays allocated while it is in no process's
      * resident set (MADV_DONTNEED, a part unmapped), out of the watch's sight;

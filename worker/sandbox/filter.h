@@ -31,10 +31,16 @@ struct filter_argument {
     uint64_t a, b; /* MASKED: (argument & a) == b */
 };
 
+/* Beside an errno: a tripwire, whose refusals are counted (tripwire.c). Until the
+ * seal knows whether anybody listens it is compiled as an action of its own,
+ * which as it stands would refuse, too (ENOSYS). */
+#define FILTER_TRIPS 0x8000
+#define FILTER_TRIPS_ACTION 0x7ff00000U /* SECCOMP_RET_TRACE */
+
 /* Names with one action, whatever their arguments. */
 struct filter_names {
     unsigned kinds;
-    int refuse;               /* errno; 0: allowed */
+    int refuse;               /* errno, with FILTER_TRIPS or not; 0: allowed */
     const char *const *names; /* ends with NULL */
 };
 

@@ -32,7 +32,8 @@ int landlock_abi(void);
 /* The errata that this kernel has mended, a bit each (bit 0: erratum 1). */
 unsigned landlock_errata(void);
 
-/* seccomp.c */
+/* seccomp.c, with tripwire.c */
+int tripwires_send(int listener, int why, struct err *e);
 int layer_seccomp(const struct box_plan *p, struct err *e);
 
 #endif

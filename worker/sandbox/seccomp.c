@@ -40,6 +40,14 @@ static int add(scmp_filter_ctx ctx, uint32_t action, const char *name,
     return seccomp_rule_add_array(ctx, action, number, 1, &compare);
 }
 
+static uint32_t action_of(int refuse)
+{
+    if (!refuse)
+        return SCMP_ACT_ALLOW;
+    uint32_t number = (uint32_t)refuse & ~(uint32_t)FILTER_TRIPS;
+    return refuse & FILTER_TRIPS ? SCMP_ACT_TRACE(number) : SCMP_ACT_ERRNO(number);
+}
+
 static int add_rules(scmp_filter_ctx ctx, unsigned kind, struct err *e)
 {
     const struct filter_rule *rules;
@@ -48,7 +56,7 @@ static int add_rules(scmp_filter_ctx ctx, unsigned kind, struct err *e)
         const struct filter_rule *r = &rules[i];
         if (!(r->kinds & kind))
             continue;
-        uint32_t action = r->refuse ? SCMP_ACT_ERRNO((uint32_t)r->refuse) : SCMP_ACT_ALLOW;
+        uint32_t action = action_of(r->refuse);
         int rc = add(ctx, action, r->name, r->argument.used ? &r->argument : NULL);
         if (rc < 0)
             return err_errno(e, rc, FAULT_HOST, "seccomp rule for %s", r->name);
@@ -63,8 +71,7 @@ static int add_names(scmp_filter_ctx ctx, unsigned kind, struct err *e)
     for (size_t i = 0; i < count; i++) {
         if (!(groups[i].kinds & kind))
             continue;
-        uint32_t action =
-            groups[i].refuse ? SCMP_ACT_ERRNO((uint32_t)groups[i].refuse) : SCMP_ACT_ALLOW;
+        uint32_t action = action_of(groups[i].refuse);
         for (const char *const *name = groups[i].names; *name; name++) {
             int rc = add(ctx, action, *name, NULL);
             if (rc < 0)
@@ -123,14 +130,45 @@ int box_filter_compile(struct box_filter *f, enum box_profile profile, enum box_
     return rc;
 }
 
+/* The tripwires become what this box does about them. */
+static void settle_tripwires(const struct box_filter *f, bool listened, struct sock_filter *ret)
+{
+    memcpy(ret, f->program, f->length * sizeof ret[0]);
+    for (unsigned i = 0; i < f->length; i++) {
+        struct sock_filter *at = &ret[i];
+        bool trips = at->code == (BPF_RET | BPF_K) &&
+                     (at->k & SECCOMP_RET_ACTION_FULL) == FILTER_TRIPS_ACTION;
+        if (trips)
+            at->k =
+                listened ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | (at->k & SECCOMP_RET_DATA);
+    }
+}
+
+/* The listener, or a negative errno. */
+static int enter(const struct box_filter *f, bool listened)
+{
+    struct sock_filter settled[BOX_FILTER_MAX];
+    const struct sock_fprog program = {.len = (unsigned short)f->length, .filter = settled};
+    settle_tripwires(f, listened, settled);
+    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                      listened ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &program);
+    return rc < 0 ? -errno : (int)rc;
+}
+
 int layer_seccomp(const struct box_plan *p, struct err *e)
 {
     if (p->filter.length == 0)
         return err_set(e, -EINVAL, FAULT_HOST, "seal: the plan has no seccomp filter");
-    /* The kernel copies it; the plan is only read. */
-    struct sock_fprog program = {.len = (unsigned short)p->filter.length,
-                                 .filter = (struct sock_filter *)(uintptr_t)p->filter.program};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-        return err_errno(e, -errno, FAULT_HOST, "enter seccomp");
-    return 0;
+    if (p->tripwires) {
+        /* A kernel before 5.0 has no listeners, and a container's own may be the
+         * one that there can be: that is no reason to refuse a job. */
+        int listener = enter(&p->filter, true);
+        if (listener >= 0)
+            return tripwires_send(listener, 0, e);
+        int rc = tripwires_send(-1, listener, e);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = enter(&p->filter, false);
+    return rc < 0 ? err_errno(e, rc, FAULT_HOST, "enter seccomp") : 0;
 }

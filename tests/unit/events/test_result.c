@@ -28,7 +28,8 @@ static const char render_good[] =
     "\"frames\":180,\"frames_distinct\":90,\"timings_ms\":{\"start\":1,\"render\":2,"
     "\"encode\":777},\"peak_memory_bytes\":1000,\"cpu_ms\":55,\"encoder_used\":\"libx264\","
     "\"render_path\":\"exact\",\"secret\":\"hush\","
-    "\"sandbox\":{\"level\":\"standard\",\"layers\":{\"uid\":\"active\"}}}";
+    "\"sandbox\":{\"level\":\"standard\",\"layers\":{\"uid\":\"active\"},"
+    "\"tripwires\":\"active\",\"tripped\":{\"ptrace\":2,\"odd\":\"x\"}}}";
 static const char store_good[] =
     "{\"outcome\":\"completed\",\"error\":null,\"outputs\":[{\"kind\":\"mp4\","
     "\"name\":\"scene.mp4\",\"key\":\"j1/n/scene.mp4\",\"bytes\":1234,\"sha256\":\"ab\","
@@ -126,6 +127,9 @@ static void test_completed(void **state)
     assert_true(json_num(r, "cost_usd", 0) > 0.000359 && json_num(r, "cost_usd", 0) < 0.000361);
     assert_string_equal(json_str(at(r, "sandbox"), "level"), "standard");
     assert_string_equal(json_str(at(at(r, "sandbox"), "layers"), "uid"), "active");
+    assert_string_equal(json_str(at(r, "sandbox"), "tripwires"), "active");
+    assert_int_equal(json_num(at(at(r, "sandbox"), "tripped"), "ptrace", 0), 2);
+    assert_int_equal(cJSON_GetArraySize(at(at(r, "sandbox"), "tripped")), 1);
     assert_int_equal(cJSON_GetArraySize(at(at(r, "metadata"), "a")), 2);
     assert_null(cJSON_GetObjectItem(r, "secret"));
 }

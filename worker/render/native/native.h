@@ -9,6 +9,7 @@
  * (SOCK_SEQPACKET), one JSON object a message:
  *   {"warden":PID} {"setup_failed":TEXT}
  *   {"sealed":PID,"at_ms":BOOTTIME,"us":[BEGAN,PLANNED,SEALED]}
+ *   {"tripwires":"active" or why not}   with their listener (sandbox/box.h)
  *   {"reaped_cpu_ms":N}            used by what was reaped so far
  *   {"exit":STATUS,"cpu_ms":N,"maxrss_kb":N}   the scene process has ended
  *   {"empty":true,"cpu_ms":N,"maxrss_kb":N}    and so has all that it started

@@ -126,6 +126,16 @@ PyObject *native_filters(PyObject *self, PyObject *args)
     return filters;
 }
 
+/* Where there is no room for a descriptor of such a number, the box does without
+ * tripwires: its calls are refused all the same, and the keeper hears no word. */
+static void listen_to_tripwires(struct box_plan *p, int job_fd)
+{
+    if (p->level < BOX_BASIC || dup3(job_fd, BOX_TRIPWIRE_FD, O_CLOEXEC) < 0)
+        return;
+    p->tripwires = true;
+    box_plan_keep(p, BOX_TRIPWIRE_FD);
+}
+
 PyObject *native_seal(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -139,6 +149,7 @@ PyObject *native_seal(PyObject *self, PyObject *args)
     if (standard_descriptors((int)number(plan, "log_fd"), &e) < 0 || make_plan(&p, plan, &e) < 0)
         fail(job_fd, &e);
     box_plan_keep(&p, job_fd);
+    listen_to_tripwires(&p, job_fd);
     int64_t planned_us = clock_now_us();
     /* The warden has blocked what it waits for. */
     sigset_t none;
@@ -151,6 +162,7 @@ PyObject *native_seal(PyObject *self, PyObject *args)
                (long long)(sealed_us / 1000), (long long)began_us, (long long)planned_us,
                (long long)sealed_us);
     close(job_fd);
+    close(BOX_TRIPWIRE_FD); /* the seal has, if it was there */
     if (PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
