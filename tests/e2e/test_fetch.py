@@ -171,12 +171,17 @@ def test_the_guard(queue: Queue, start_worker: WorkerMaker, files: Files, port: 
 def test_stopped_while_it_fetches(
     queue: Queue, redis: Redis, start_worker: WorkerMaker, files: Files, port: int, how: str
 ) -> None:
-    """A slot that waits for a server is empty again at once."""
-    worker = start_worker(**options(files, fetch_timeout_s=60, lease_ms=1500)).ready()
+    """A slot that waits for a server is empty again at once; while it waits it holds no key."""
+    keys = {"MANIMD_FETCH_S3_SECRET_ACCESS_KEY": "CANARY-1", "AWS_SECRET_ACCESS_KEY": "CANARY-2"}
+    worker = start_worker(keys, **options(files, fetch_timeout_s=60, lease_ms=1500)).ready()
     files.serve("/hang", raw(then_wait=True))
     more = {"deadline_at": house.time.time() + 1.5} if how == "deadline" else {}
     job_id = queue.push(None, source=url(port, "/hang"), **more)
     until("it is asked for", lambda: files.asked)
+    stages = [pid for pid, command in house.descendants(worker.pid).items() if " stage fetch " in command]
+    assert len(stages) == 2  # the stage and the fetcher
+    for pid in stages:
+        assert b"CANARY" not in Path(f"/proc/{pid}/environ").read_bytes()
     if how == "cancel":
         assert house.manimd("cancel", job_id, redis=redis).returncode == 0
     result = queue.result(job_id)
