@@ -39,10 +39,16 @@
 #define FS_REFER (1ULL << 13)     /* ABI 2 */
 #define FS_TRUNCATE (1ULL << 14)  /* ABI 3 */
 #define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
+#define FS_ALL ((1ULL << 17) - 1) /* ABI 9 added connecting to a socket by its path */
 #define NET_BIND_TCP (1ULL << 0)  /* ABI 4 */
 #define NET_CONNECT_TCP (1ULL << 1)
+#define NET_BIND_UDP (1ULL << 2) /* ABI 10 */
+#define NET_CONNECT_SEND_UDP (1ULL << 3)
+#define NET_TCP (NET_BIND_TCP | NET_CONNECT_TCP)
+#define NET_ALL (NET_TCP | NET_BIND_UDP | NET_CONNECT_SEND_UDP)
 #define SCOPE_ABSTRACT_UNIX (1ULL << 0) /* ABI 6 */
 #define SCOPE_SIGNAL (1ULL << 1)
+#define SCOPE_ALL (SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL)
 
 /* What a rule on something that is no directory may hold. */
 #define FS_OF_FILES (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
@@ -59,18 +65,17 @@ struct path_beneath_attr {
 } __attribute__((packed));
 
 /* Every right of an ABI; the row of the newest that is not newer than the
- * kernel's holds, with as much of the structure as that kernel knows. */
+ * kernel's holds, with as much of the structure as that kernel knows. (7 added
+ * logging and 8 the sealing of all threads: no rights.) */
 static const struct abi {
     int abi;
     size_t attr_bytes;
     struct ruleset_attr all;
 } abis[] = {
-    {1, 8, {(1ULL << 13) - 1, 0, 0}},
-    {2, 8, {(1ULL << 14) - 1, 0, 0}},
-    {3, 8, {(1ULL << 15) - 1, 0, 0}},
-    {4, 16, {(1ULL << 15) - 1, NET_BIND_TCP | NET_CONNECT_TCP, 0}},
-    {5, 16, {(1ULL << 16) - 1, NET_BIND_TCP | NET_CONNECT_TCP, 0}},
-    {6, 24, {(1ULL << 16) - 1, NET_BIND_TCP | NET_CONNECT_TCP, SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL}},
+    {1, 8, {(1ULL << 13) - 1, 0, 0}},        {2, 8, {(1ULL << 14) - 1, 0, 0}},
+    {3, 8, {(1ULL << 15) - 1, 0, 0}},        {4, 16, {(1ULL << 15) - 1, NET_TCP, 0}},
+    {5, 16, {(1ULL << 16) - 1, NET_TCP, 0}}, {6, 24, {(1ULL << 16) - 1, NET_TCP, SCOPE_ALL}},
+    {9, 24, {FS_ALL, NET_TCP, SCOPE_ALL}},   {10, 24, {FS_ALL, NET_ALL, SCOPE_ALL}},
 };
 
 /* What /proc/self gives a program about itself. Not the whole of it: net/ (also
@@ -158,13 +163,14 @@ static int add_proc_self(int ruleset, const struct abi *abi)
     return rc;
 }
 
-/* Errata 1 and 2 (TCP rules on other sockets; signals between threads of one
- * process in different domains) refused too much, never too little, and meet
- * neither a box without sockets nor one sealed while it has one thread; doctor
- * shows them. So they need no downgrade here. */
-int layer_landlock(const struct box_plan *p, struct err *e)
+/* No erratum needs an older ABI here, as other users of Landlock have it; doctor
+ * shows which are mended. 1 (TCP rules met other sockets) and 2 (no signals
+ * between threads that were sealed one by one) refused too much, and meet neither
+ * a box without sockets nor one sealed while it has one thread. 3 (rights gained
+ * by a directory that was moved out of a bind mount) needs somebody who may move
+ * directories on both sides of it, which no box may. */
+int landlock_enter(const struct box_plan *p, int running, struct err *e)
 {
-    int running = landlock_abi();
     const struct abi *abi = find_abi(running);
     if (!abi)
         return err_errno(e, running < 0 ? running : -EOPNOTSUPP, FAULT_HOST, "use Landlock");
@@ -174,8 +180,8 @@ int layer_landlock(const struct box_plan *p, struct err *e)
                        "use Landlock: ABI %d cannot scope signals, which level basic needs",
                        running);
     struct ruleset_attr attr = abi->all;
-    if (p->profile == BOX_FETCH)
-        attr.handled_net &= ~NET_CONNECT_TCP; /* where to is the guard's to say */
+    if (p->profile == BOX_FETCH) /* where to is the guard's to say */
+        attr.handled_net &= ~(NET_CONNECT_TCP | NET_BIND_UDP | NET_CONNECT_SEND_UDP);
     own_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, abi->attr_bytes, 0);
     if (ruleset < 0)
         return err_errno(e, -errno, FAULT_HOST, "create a Landlock ruleset");
@@ -187,4 +193,9 @@ int layer_landlock(const struct box_plan *p, struct err *e)
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return err_errno(e, -errno, FAULT_HOST, "enter Landlock");
     return 0;
+}
+
+int layer_landlock(const struct box_plan *p, struct err *e)
+{
+    return landlock_enter(p, landlock_abi(), e);
 }

@@ -27,6 +27,8 @@ int layer_no_new_privs(const struct box_plan *p, struct err *e);
 
 /* landlock.c */
 int layer_landlock(const struct box_plan *p, struct err *e);
+/* The same by an ABI that may be older than the kernel's. */
+int landlock_enter(const struct box_plan *p, int running, struct err *e);
 /* 0 when the kernel has none, a negative errno when it is refused. */
 int landlock_abi(void);
 /* The errata that this kernel has mended, a bit each (bit 0: erratum 1). */
