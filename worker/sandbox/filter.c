@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,6 +15,9 @@
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
+#endif
+#ifndef RENAME_WHITEOUT
+#define RENAME_WHITEOUT (1 << 2)
 #endif
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
@@ -58,7 +62,6 @@ static const char *const common[] = {"read",
                                      "unlinkat",
                                      "rename",
                                      "renameat",
-                                     "renameat2",
                                      "statfs",
                                      "fstatfs",
                                      "dup",
@@ -439,6 +442,9 @@ static const struct filter_rule rules[] = {
     {"utimensat", FILTER_SCENE_OWN_UID, 0, IF_ABOVE(1, 0)},
     {"utimensat", FILTER_SCENE_SHARED_UID, EPERM, IF_ABOVE(1, 0)},
 
+    /* A whiteout is a device, made where Landlock does not look for one. */
+    {"renameat2", FILTER_ALL, 0, IF_BITS(4, RENAME_WHITEOUT, 0)},
+    {"renameat2", FILTER_ALL, EPERM, IF_BITS(4, RENAME_WHITEOUT, RENAME_WHITEOUT)},
     /* Not TIOCSTI, TIOCLINUX, nor any device's own. */
     ALLOW_IOCTL(TCGETS),
     ALLOW_IOCTL(TIOCGWINSZ),

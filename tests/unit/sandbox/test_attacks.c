@@ -74,6 +74,13 @@ static int move_out(void)
     return fd < 0 ? 0 : MET(rename("mine", path));
 }
 
+/* A whiteout is a character device. */
+static int leave_whiteout(void)
+{
+    int fd = open("mine", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? 0 : MET(renameat2(AT_FDCWD, "mine", AT_FDCWD, "moved", RENAME_WHITEOUT));
+}
+
 TRY(chmod_outside, chmod(secret_path, 0777))
 TRY(chown_outside, chown(secret_path, getuid(), getgid()))
 TRY(touch_outside, utimensat(AT_FDCWD, secret_path, NULL, 0))
@@ -172,6 +179,7 @@ static const struct attack {
     ATTACK(open_zero, EACCES, 0),
     ATTACK(climb_out, EACCES, 0),
     ATTACK(move_out, EACCES, 0),
+    ATTACK(leave_whiteout, EPERM, 0),
     ATTACK(chmod_outside, EPERM, 0),
     ATTACK(chown_outside, EPERM, 0),
     ATTACK(touch_outside, EACCES, ENOSYS),
