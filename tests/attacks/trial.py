@@ -38,8 +38,8 @@ class Trial:
         self._count = 0
 
     def run(self, scenes: list[SceneFile]) -> list[Verdict]:
-        """All of them; those that must be alone come last."""
-        for scene in sorted(scenes, key=lambda s: s.alone):
+        """All of them; those that must be alone come last, by name."""
+        for scene in sorted(scenes, key=lambda s: (s.alone, s.title if s.alone else "")):
             while len(self.running) >= (1 if scene.alone else fields.SLOTS - 1):
                 self.collect()
             if not self.field.alive():

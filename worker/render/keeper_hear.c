@@ -13,6 +13,7 @@
 #define WARDEN_MESSAGE_BYTES 4096
 #define REPORT_EVERY_MS 100
 #define FPS_MAX 120
+#define SIDE_MAX 8192 /* more the encoder would refuse as our fault (encode/settings.c) */
 
 static int64_t integer(const cJSON *j, const char *key)
 {
@@ -176,6 +177,7 @@ static bool picture_allowed(const struct keeper *k, const struct picture *p)
     const struct picture *job = &k->job->picture;
     int64_t pixels = (int64_t)p->width * p->height;
     return p->width > 0 && p->height > 0 && p->fps_num > 0 && p->fps_den > 0 &&
+           p->width <= SIDE_MAX && p->height <= SIDE_MAX &&
            pixels <= (int64_t)job->width * job->height &&
            (int64_t)p->fps_num <= (int64_t)FPS_MAX * p->fps_den;
 }

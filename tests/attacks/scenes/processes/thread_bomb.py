@@ -1,0 +1,19 @@
+"""Starts threads without end."""
+# expect: process_limit memory_limit
+# expect basic: process_limit memory_limit time_limit
+# job: processes=40 memory_mb=8000 timeout_s=15
+# tries: no, it does not live to
+# ablation: no, without limits it would fill this machine
+import threading
+import time
+
+from manim import *
+
+
+class Attack(Scene):
+    def construct(self):
+        while True:
+            try:
+                threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+            except RuntimeError:
+                pass
