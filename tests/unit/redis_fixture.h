@@ -1,5 +1,7 @@
 /* A real redis-server of a test's own: in its own directory, on a unix socket
  * and a port that the kernel chose, gone when the test is (PDEATHSIG).
+ * MANIMD_TEST_REDIS_SERVER names another executable than redis-server: see
+ * scripts/run-servers.
  *
  *   struct redis_fixture f;
  *   redis_fixture_start(&f, (const char *[]){"--appendonly", "yes", NULL});
@@ -17,6 +19,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +53,37 @@ static inline int redis_fixture_port(void)
     return ntohs(a.sin_port);
 }
 
+static inline const char *redis_fixture_server(void)
+{
+    const char *server = getenv("MANIMD_TEST_REDIS_SERVER");
+    return server && *server ? server : "redis-server";
+}
+
+/* Whether the server's `--version` has these words: "v=6.", "Valkey". */
+static inline bool redis_fixture_is(const char *words)
+{
+    char text[512];
+    int ends[2];
+    if (pipe(ends))
+        abort();
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], 1);
+        execlp(redis_fixture_server(), "redis-server", "--version", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], text, sizeof(text) - 1);
+    close(ends[0]);
+    waitpid(pid, NULL, 0);
+    text[n > 0 ? n : 0] = 0;
+    return strstr(text, words) != NULL;
+}
+
 static inline void redis_fixture_exec(const struct redis_fixture *f)
 {
     char port[16], log[96];
-    const char *argv[48] = {"redis-server"};
+    const char *argv[48] = {redis_fixture_server()};
     int n = 1;
     snprintf(port, sizeof(port), "%d", f->port);
     snprintf(log, sizeof(log), "%s/log", f->dir);
@@ -95,19 +125,25 @@ static inline int redis_fixture_connect(struct redis_fixture *f)
     return -1;
 }
 
-static inline void redis_fixture_again(struct redis_fixture *f)
+/* 0, or -1: see its log. */
+static inline int redis_fixture_spawn(struct redis_fixture *f)
 {
     unlink(f->socket);
     f->pid = fork();
     if (f->pid == 0)
         redis_fixture_exec(f);
-    if (redis_fixture_connect(f) < 0) {
+    return redis_fixture_connect(f);
+}
+
+static inline void redis_fixture_again(struct redis_fixture *f)
+{
+    if (redis_fixture_spawn(f) < 0) {
         fprintf(stderr, "redis-server did not start: see %s/log\n", f->dir);
         abort();
     }
 }
 
-static inline void redis_fixture_start(struct redis_fixture *f, const char *const *extra)
+static inline void redis_fixture_prepare(struct redis_fixture *f, const char *const *extra)
 {
     *f = (struct redis_fixture){.dir = "redis-XXXXXX"};
     char cwd[40];
@@ -121,7 +157,19 @@ static inline void redis_fixture_start(struct redis_fixture *f, const char *cons
     snprintf(f->socket, sizeof(f->socket), "%s/sock", f->dir);
     snprintf(f->url, sizeof(f->url), "unix://%s", f->socket);
     f->port = redis_fixture_port();
+}
+
+static inline void redis_fixture_start(struct redis_fixture *f, const char *const *extra)
+{
+    redis_fixture_prepare(f, extra);
     redis_fixture_again(f);
+}
+
+/* Whether it starts so; to be stopped in either case. */
+static inline bool redis_fixture_try(struct redis_fixture *f, const char *const *extra)
+{
+    redis_fixture_prepare(f, extra);
+    return redis_fixture_spawn(f) == 0;
 }
 
 static inline void redis_fixture_kill(struct redis_fixture *f)

@@ -169,7 +169,9 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
 {
     (void)l;
     q->peeking = false;
-    if (!reply->raw)
+    /* The commands' line may have been cut while this one waited, and its server
+     * found unfit since: what was seen stays where it is. */
+    if (!reply->raw || !queue_usable(q))
         return;
     if (reply->error) {
         back_off(q, "inbox", reply->error);

@@ -67,11 +67,9 @@ static void found_bad(struct queue_redis *q, bool replica, const char *why)
 
 static void found_good(struct queue_redis *q)
 {
-    bool first = q->policy != POLICY_GOOD;
     q->policy = POLICY_GOOD;
     start_work(q);
-    if (first)
-        queue_tick_start(q);
+    queue_tick_start(q);
     queue_hello(q);
 }
 
@@ -146,7 +144,9 @@ static void on_commands_state(void *arg, bool up, const char *why)
                   &(struct redis_request){.argc = 1, .argv = (const char *[]){"TIME"}},
                   on_time_reply, NULL);
         queue_timer_stop(q, &q->policy_retry);
-        ask_vet(q, NULL); /* it may be another server, or newly configured */
+        if (q->policy == POLICY_GOOD)
+            q->policy = POLICY_UNKNOWN; /* it may be another server, or newly configured */
+        ask_vet(q, NULL);
     } else {
         tell_state(q, false, why);
     }

@@ -177,6 +177,8 @@ static void tick(struct queue_redis *q, struct lent *unused)
 
 void queue_tick_start(struct queue_redis *q)
 {
-    queue_timer(q, &q->tick, clock_jitter_ms(TICK_MS, 10), tick, NULL);
+    /* Begun anew, a line that is cut every few seconds would keep it from ever coming. */
+    if (!q->tick.timer.set)
+        queue_timer(q, &q->tick, clock_jitter_ms(TICK_MS, 10), tick, NULL);
     look_at_delayed(q, NULL);
 }

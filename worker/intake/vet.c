@@ -30,6 +30,8 @@ static enum vet_verdict judge_info(const redisReply *info, char why[VET_WHY_CHAR
     char version[128], mode[128], role[128], host[128], port[128];
     info_line(info, "redis_version", version);
     info_line(info, "redis_mode", mode);
+    if (!mode[0])
+        info_line(info, "server_mode", mode); /* as Valkey calls it */
     info_line(info, "role", role);
     int major = 0, minor = 0;
     if (sscanf(version, "%d.%d", &major, &minor) == 2 &&

@@ -468,6 +468,23 @@ static void make_certificate(const char *name, const char *key, const char *cert
                              "-days", "2", "-subj", "/CN=test", "-addext", san, NULL});
 }
 
+/* Distributions build their servers with TLS, packagers of wheels do not: one
+ * that was named to us may be without. */
+static bool speaks_tls(void)
+{
+    struct redis_fixture f;
+    char tls_port[16];
+    snprintf(tls_port, sizeof(tls_port), "%d", redis_fixture_port());
+    if (strcmp(redis_fixture_server(), "redis-server") == 0)
+        return true;
+    bool started =
+        redis_fixture_try(&f, (const char *[]){"--tls-port", tls_port, "--tls-cert-file",
+                                               "../cert.pem", "--tls-key-file", "../key.pem",
+                                               "--tls-ca-cert-file", "../cert.pem", NULL});
+    redis_fixture_stop(&f);
+    return started;
+}
+
 static void tls(void **state)
 {
     struct redis_fixture f;
@@ -475,6 +492,11 @@ static void tls(void **state)
     (void)state;
     make_certificate("DNS:localhost", "key.pem", "cert.pem");
     make_certificate("DNS:localhost", "other-key.pem", "other-cert.pem");
+    if (!speaks_tls()) {
+        print_message("not applicable: \"%s\" does not start with a tls-port\n",
+                      redis_fixture_server());
+        return;
+    }
     char cwd[256], key[300], cert[300];
     assert_non_null(getcwd(cwd, sizeof(cwd)));
     snprintf(key, sizeof(key), "%s/key.pem", cwd);

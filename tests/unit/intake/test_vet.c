@@ -63,6 +63,48 @@ static void another_protocol_later(void **state)
     world_stop(&w);
 }
 
+/* Cuts this worker's lines but the one that waits at the inbox. */
+static void cut_all_but_the_blocker(struct world *w)
+{
+    redisReply *r = redis_fixture_do(&w->redis, "CLIENT LIST");
+    int cut = 0;
+    while (!strstr(r->str, " cmd=blmove ")) {
+        freeReplyObject(r);
+        loop_step(w->loop, 10);
+        r = redis_fixture_do(&w->redis, "CLIENT LIST");
+    }
+    for (const char *line = r->str; *line; line += strcspn(line, "\n") + 1) {
+        own_free char *text = own_strndup(line, strcspn(line, "\n"));
+        own_free char *id = own_strndup(text + strlen("id="), strcspn(text, " ") - strlen("id="));
+        if (strstr(text, " name=manimd:") && !strstr(text, " cmd=blmove "))
+            cut += world_int(w, "CLIENT KILL ID %s", id, "") == 1;
+    }
+    freeReplyObject(r);
+    assert_int_equal(cut, 2);
+}
+
+/* What the line that was not cut shows meanwhile is left alone too. */
+static void another_protocol_while_it_waits(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, NULL);
+    offer(&w, 1);
+    WAIT_FOR(&w, world_inside(&w)->peeking);
+    freeReplyObject(redis_fixture_do(&w.redis, "HSET " KEY("meta") " proto 2"));
+    cut_all_but_the_blocker(&w);
+    WAIT_FOR(&w, strstr(w.text, "protocol"));
+    assert_true(world_inside(&w)->peeking);
+    world_push_id(&w, "other", "");
+    WAIT_FOR(&w, !world_inside(&w)->peeking);
+    world_pass(&w, 300);
+    assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 1);
+    freeReplyObject(redis_fixture_do(&w.redis, "HSET " KEY("meta") " proto 1"));
+    freeReplyObject(redis_fixture_do(&w.redis, "CLIENT KILL TYPE normal"));
+    WAIT_FOR(&w, w.claimed == 1);
+    world_stop(&w);
+}
+
 static void replica(void **state)
 {
     struct redis_fixture primary;
@@ -87,11 +129,18 @@ static void cluster(void **state)
 {
     struct world w = {0};
     struct err e = ERR_INIT;
-    char port[16];
+    char port[16], bus[16];
+    int n;
     (void)state;
-    snprintf(port, sizeof(port), "%d", redis_fixture_port()); /* unsaid, it is 10000 above */
-    redis_fixture_start(&w.redis,
-                        (const char *[]){"--cluster-enabled", "yes", "--cluster-port", port, NULL});
+    /* A cluster's second port is 10000 above the first, unless it can be told. */
+    do {
+        n = redis_fixture_port();
+    } while (n > 55535);
+    snprintf(port, sizeof(port), "%d", n);
+    snprintf(bus, sizeof(bus), "%d", redis_fixture_port());
+    redis_fixture_start(
+        &w.redis, (const char *[]){"--cluster-enabled", "yes", "--port", port,
+                                   redis_fixture_is("v=6.") ? NULL : "--cluster-port", bus, NULL});
     assert_true(open_queue(&w, &e) < 0);
     assert_non_null(strstr(e.text, "a cluster, which is not supported yet"));
     world_stop(&w);
@@ -125,6 +174,10 @@ static void versions(void **state)
     assert_int_equal(judge("# Server\r\nredis_version:7.0.0\r\nredis_mode:sentinel\r\n", why),
                      VET_BAD);
     assert_non_null(strstr(why, "sentinel"));
+    /* Valkey gives its rank under another name. */
+    assert_int_equal(judge("# Server\r\nredis_version:7.2.4\r\nserver_mode:cluster\r\n", why),
+                     VET_BAD);
+    assert_non_null(strstr(why, "cluster"));
     assert_int_equal(judge("", why), VET_UNSURE);
     redisReply denied = {.type = REDIS_REPLY_ERROR, .str = (char[]){"NOPERM no"}};
     for (int i = 0; i < vet_questions_count; i++)
@@ -138,6 +191,7 @@ int main(void)
         cmocka_unit_test(good_one_gets_the_protocol),
         cmocka_unit_test(another_protocol),
         cmocka_unit_test(another_protocol_later),
+        cmocka_unit_test(another_protocol_while_it_waits),
         cmocka_unit_test(replica),
         cmocka_unit_test(cluster),
         cmocka_unit_test(versions),
