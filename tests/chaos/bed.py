@@ -77,11 +77,13 @@ class Server(house.Redis):
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket]
         arguments += ["--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "everysec"]
         arguments += ["--save", "", "--daemonize", "no", "--loglevel", "warning"]
-        arguments += ["--auto-aof-rewrite-percentage", "0", "--enable-debug-command", "yes"]
+        arguments += ["--auto-aof-rewrite-percentage", "0"]
+        if house.server_version() >= (7, 0):  # before, DEBUG was open to everybody
+            arguments += ["--enable-debug-command", "yes"]
         environment = house.environment(LD_PRELOAD=str(self._shim), CLOCK_SHIM_FILE=str(self._offset))
         with (self.directory / "log").open("ab") as log:
             self.process = spawn(
-                ["redis-server", *arguments], stdout=log, stderr=log, env=environment, preexec_fn=deaf_to_limits
+                [house.REDIS_SERVER, *arguments], stdout=log, stderr=log, env=environment, preexec_fn=deaf_to_limits
             )
         house.until("redis-server answers", self.answers)
 
@@ -95,7 +97,9 @@ class Server(house.Redis):
             at[:8] = int(seconds * 1e6).to_bytes(8, "little", signed=True)
 
     def file(self) -> Path:
-        """The append-only file that grows."""
+        """The append-only file that grows; before Redis 7 there was one only."""
+        if house.server_version() < (7, 0):
+            return self.directory / "appendonly.aof"
         return max((self.directory / "appendonlydir").glob("*.incr.aof"))
 
     def fill_disk(self) -> None:

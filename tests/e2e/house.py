@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("MANIMD_BUILD", ROOT / "build"))
 MANIMD = BUILD / "manimd"
 QUEUE = "manimd:{default}"
+REDIS_SERVER = os.environ.get("MANIMD_TEST_REDIS_SERVER") or "redis-server"
+"""The server that queues live in: tests/servers.py names others."""
 TERMINAL = {"completed", "failed", "cancelled", "dead"}
 TINY = {"width": 128, "height": 72, "fps": 10}
 PATIENCE_S = 60.0  # how long an event may take before the test gives up
@@ -146,6 +148,14 @@ def reap_orphans(known: set[int]) -> None:
 # ── Redis ─────────────────────────────────────────────────────────────────
 
 
+def server_version() -> tuple[int, int]:
+    """Redis 6.2 is (6, 2); Valkey's own count goes on from Redis 7.2."""
+    said = subprocess.run([REDIS_SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\bv=(\d+)\.(\d+)", said)
+    assert found, said
+    return int(found[1]), int(found[2])
+
+
 class Redis:
     """A redis-server of our own, with an append-only file, that can go away."""
 
@@ -166,7 +176,7 @@ class Redis:
         arguments += ["--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "everysec"]
         arguments += ["--save", "", "--daemonize", "no", "--loglevel", "warning"]
         with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(["redis-server", *arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen([REDIS_SERVER, *arguments], stdout=log, stderr=log)
         until("redis-server answers", self.answers)
 
     def answers(self) -> bool:
