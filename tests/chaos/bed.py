@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
+import hooks  # noqa: E402
 import house  # noqa: E402
 from resp import Resp, RespError  # noqa: E402
 
@@ -137,6 +138,7 @@ class Member:
         self.log = fleet.bed.directory / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.excused = False  # this death was our doing
+        self.hung_up = False  # SIGHUP, which ends who has not begun yet
         self.buried = False  # its end was seen
         self.keep = True  # start another when it is gone
 
@@ -147,10 +149,10 @@ class Member:
                 self.fleet.command(self.options),
                 stdout=log,
                 stderr=log,
-                env=house.environment(TMPDIR=str(self.fleet.bed.tmp)),
+                env=house.environment(TMPDIR=str(self.fleet.bed.tmp), MANIMD_CONFIG=str(self.fleet.bed.conf)),
                 preexec_fn=house.clean_of_quits,
             )
-        self.excused = False
+        self.excused = self.hung_up = False
         self.buried = False
 
     @property
@@ -162,6 +164,7 @@ class Member:
         """Send the supervisor a signal; a deadly one is our doing."""
         if signo in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             self.excused = True
+        self.hung_up |= signo == signal.SIGHUP
         if self.process:
             self.process.send_signal(signo)
 
@@ -216,7 +219,7 @@ class Fleet:
             "zygote_jobs": 0, "sandbox": "none", "encoder": "/bin/true", "drain_timeout_s": 5,
             "harness": house.ROOT / "worker" / "render" / "harness",
         }  # fmt: skip
-        settings |= options
+        settings |= (hooks.OPTIONS if bed.receiver else {}) | options
         self.started += 1
         return [str(bed.manimd), "work", *(f"--{k.replace('_', '-')}={v}" for k, v in settings.items())]
 
@@ -254,8 +257,9 @@ class Fleet:
         member.buried = True
         if code == -signal.SIGKILL or (member.excused and code == 0):
             return  # by us, or by a poisonous job
-        if member.excused and code == -signal.SIGTERM and not member.says(f'"process.pid":{member.process.pid}'):
-            return  # told to go before it had begun anything
+        told = (member.excused and code == -signal.SIGTERM) or (member.hung_up and code == -signal.SIGHUP)
+        if told and not member.says(f'"process.pid":{member.process.pid}'):
+            return  # before it had begun anything
         self.deaths.append(f"{member.name} (pid {member.process.pid}) ended with {code}")
 
     def resume(self) -> None:
@@ -283,6 +287,7 @@ class Bed:
 
     def __init__(self, build: Path, seed: int) -> None:
         self.build = build
+        self.seed = seed
         self.manimd = build / "manimd-chaos"
         self.random = random.Random(seed)
         self.directory = Path(tempfile.mkdtemp(prefix="manimd-chaos-"))
@@ -292,8 +297,23 @@ class Bed:
             path.mkdir(mode=0o711)
         self.server = Server(self.directory / "redis", build)
         self.server.start()
-        self.fleet = Fleet(self)
+        self.conf = self.directory / "manimd.conf"
+        self.configure()
+        self.receiver: hooks.Receiver | None = None
         self._closers: list[Callable[[], None]] = []
+        self.fleet = Fleet(self)
+
+    def receive(self) -> hooks.Receiver:
+        """From now on there is a receiver of webhooks, and workers that start may deliver to it."""
+        self.receiver = hooks.Receiver(self.seed)
+        self.on_close(self.receiver.close)
+        return self.receiver
+
+    def configure(self, **options: Any) -> None:
+        """What manimd.conf says; a worker that starts meanwhile reads all of it or the old one."""
+        new = self.directory / "manimd.conf.new"
+        new.write_text("".join(f"{name} = {value}\n" for name, value in options.items()))
+        new.replace(self.conf)
 
     def on_close(self, closer: Callable[[], None]) -> None:
         """What else has to be ended."""
@@ -332,7 +352,8 @@ class Bed:
             os.utime(path, (0, 0))
         with (self.directory / "last.log").open("ab") as log:
             last = spawn([*self.fleet.command({}), "--until-empty"], stdout=log, stderr=log,
-                         env=house.environment(TMPDIR=str(self.tmp)), preexec_fn=house.clean_of_quits)
+                         env=house.environment(TMPDIR=str(self.tmp), MANIMD_CONFIG=str(self.conf)),
+                         preexec_fn=house.clean_of_quits)
             code = house.wait_exit(last, 60)
         assert code == 0, f"the last worker ended with {code}"
         reap_orphans()

@@ -20,6 +20,15 @@ chaos: all $(CHAOS) ## every fault of queue.md and 10,000 jobs under hundreds of
 chaos-check: all $(CHAOS) ## the chaos suite's bounded part
 	@$(PYTHON) tests/chaos/main.py --build $(BUILD) --check
 
+# The programs that start a Redis: once more on other servers, as `make asan` built them.
+REDIS_UNIT := $(patsubst tests/unit/%.c,build/asan/unit/%,$(shell \
+	grep -lE 'redis_fixture.h|queue_world.h' tests/unit/*/test_*.c))
+
+.PHONY: servers-check
+servers-check: all $(CHAOS) ## the queue's tests on Redis 6.2 and Valkey too
+	@$(MAKE) --no-print-directory SAN=1 $(REDIS_UNIT)
+	@$(PYTHON) tests/chaos/servers.py --build $(BUILD) $(REDIS_UNIT)
+
 .PHONY: soak
 soak: all $(CHAOS) ## an hour of faults with flat memory, descriptors and keys (MINUTES=N)
 	@$(PYTHON) tests/chaos/main.py --build $(BUILD) --soak $(or $(MINUTES),60)

@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import hooks
 from bed import AWAY, PREFIX, Bed, Resp, house
 from jobs import Ledger, Wish
 
@@ -32,7 +33,9 @@ class Tail(threading.Thread):
     def __init__(self, bed: Bed) -> None:
         super().__init__(daemon=True)
         self.bed = bed
-        self.ends: dict[str, list[tuple[str, str]]] = {}  # id → (stream id, event)
+        self.ends: dict[str, list[tuple[str, str]]] = {}  # id → (stream id, event), since it was queued last
+        self.lives: Counter[str] = Counter()  # id → how often an operator queued it again
+        self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
         self.last = "0"
         self._ending = threading.Event()
@@ -54,6 +57,11 @@ class Tail(threading.Thread):
             self.counts[event["event"]] += 1
             if event["event"] in TERMINAL:
                 self.ends.setdefault(event["id"], []).append((at, event["event"]))
+            if "requeued" in event:
+                before = self.ends.pop(event["id"], [])
+                self.lives[event["id"]] += 1
+                if len(before) != 1:
+                    self.wrong.append(f"doubled: {event['id']} had ended {len(before)} times when queued again: {before}")
             self.last = at
 
     def caught_up(self) -> bool:
@@ -77,6 +85,7 @@ class Snapshot:
     inbox: list[str] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)  # name without prefix → TTL
     waits: dict[str, int] = field(default_factory=dict)
+    owed: set[str] = field(default_factory=set)  # webhooks
 
     @classmethod
     def take(cls, bed: Bed) -> Snapshot:
@@ -95,6 +104,7 @@ class Snapshot:
                 hashes=hashes,
                 inbox=[t for t in db("LRANGE", PREFIX + "in", 0, -1) if t != "!"],
                 keys=names,
+                owed=set(db("ZRANGE", PREFIX + "hooks", 0, -1)),
                 waits={n.removeprefix("wait:"): r for n, (_, r) in zip(waits, lengths, strict=True)},
             )
 
@@ -168,7 +178,7 @@ def of_result(bed: Bed, job_id: str, found: dict[str, str]) -> list[str]:
 
 def of_events(seen: Snapshot, tail: Tail) -> list[str]:
     """At most one end is told of each job, and the one that its hash has."""
-    wrong = []
+    wrong = list(tail.wrong)
     for job_id, ends in tail.ends.items():
         if len(ends) > 1:
             wrong.append(f"doubled: {job_id} ended {len(ends)} times: {ends}")
@@ -211,6 +221,8 @@ def settle(bed: Bed, ledger: Ledger, patience_s: float) -> None:
     inbox = lambda: all(t == "!" for t in bed("LRANGE", PREFIX + "in", 0, -1))  # noqa: E731
     if not waiting:
         house.until("the inbox is empty", inbox, 30)
+    while not waiting and int(bed("ZCARD", PREFIX + "hooks")) and time.monotonic() < deadline:
+        time.sleep(0.1)  # what is owed then, the checker names
 
 
 def violations(bed: Bed, ledger: Ledger, tail: Tail | None = None) -> list[str]:
@@ -219,6 +231,7 @@ def violations(bed: Bed, ledger: Ledger, tail: Tail | None = None) -> list[str]:
     wrong = [v for job in ledger.wishes.values() for v in of_job(seen, job)]
     wrong += [v for i, found in seen.hashes.items() for v in of_result(bed, i, found)]
     wrong += of_events(seen, tail) if tail else []
+    wrong += hooks.of_hooks(bed.receiver, seen.hashes, seen.owed, tail.lives if tail else {})
     wrong += of_leftovers(bed, seen)
     wrong += [f"death: {death}" for death in bed.fleet.deaths]
     return wrong

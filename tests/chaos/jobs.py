@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from bed import AWAY, PREFIX, Bed
 
 TINY = {"width": 16, "height": 16, "fps": 10}
 DONE = frozenset({("completed", "completed")})
+HOOKED = 3  # one job in so many has a webhook, where there is a receiver
 CANCELLED = ("cancelled", "cancelled")
 EXPIRED = ("failed", "expired")
 LOST = ("dead", "worker_lost")
@@ -57,6 +59,8 @@ def wish(bed: Bed, name: str, may_be: frozenset[tuple[str, str]] = DONE, *, fiel
         lines["marks"] = bed.marks
     code = "from manim import *\n" + "".join(f"# fake: {k} {v}\n" for k, v in lines.items())
     job = {"id": name, "code": code, "scene": "A"} | TINY | (fields or {})
+    if bed.receiver and zlib.crc32(name.encode()) % HOOKED == 0:
+        job.setdefault("webhook", bed.receiver.url)
     return Wish(name, json.dumps(job), may_be, kind)
 
 
@@ -122,6 +126,12 @@ def _expiring(bed: Bed, rng: random.Random, name: str) -> Wish:
     return wish(bed, name, may_be, kind="expiring", fields={kind: when})
 
 
+def _too_long(bed: Bed, rng: random.Random, name: str) -> Wish:
+    when = time.time() + rng.uniform(0.5, 2)
+    return wish(bed, name, frozenset({EXPIRED}), kind="too long", sleep_ms=6000, deaf=rng.randrange(2),
+                fields={"deadline_at": when})
+
+
 def _cancelled_before(bed: Bed, rng: random.Random, name: str) -> Wish:
     cancel(bed, name)
     return wish(bed, name, frozenset({CANCELLED}), kind="cancelled before")
@@ -146,7 +156,7 @@ def _refused(bed: Bed, rng: random.Random, name: str) -> Wish:
 
 KINDS: list[tuple[int, Maker]] = [
     (500, _plain), (200, _quick), (60, _flaky), (40, _scene_error), (20, _host_error), (3, _poison), (60, _delayed),
-    (20, _expiring), (20, _cancelled_before), (20, _cancelled_soon), (10, _cancelled_after), (4, _hanging),
+    (20, _expiring), (5, _too_long), (20, _cancelled_before), (20, _cancelled_soon), (10, _cancelled_after), (4, _hanging),
     (10, _refused),
 ]  # fmt: skip
 """How many of a thousand jobs are what."""

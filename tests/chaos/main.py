@@ -26,6 +26,7 @@ from pathlib import Path
 import bed  # noqa: F401  (first: it makes tests/e2e importable)
 import mixed
 import of_redis as r
+import of_scripts
 import of_workers as w
 import selftest
 import soak
@@ -59,7 +60,7 @@ def experiments() -> list[Experiment]:
         r.commands_in_a_black_hole, r.blocker_in_a_black_hole, r.everything_in_a_black_hole, r.clock_an_hour_off,
         r.memory_full, r.disk_full, r.scripts_flushed, r.flushed_all, r.indexes_deleted, r.garbage_flood,
         r.keys_of_the_wrong_kind, r.half_a_hash, r.two_of_everything, r.killed_by_signal_while_redis_is_away,
-        r.conflict,
+        r.conflict, of_scripts.every_transition,
     ]  # fmt: skip
     found = [Experiment(selftest.checker_sees, checked=False)] + [Experiment(scenario) for scenario in every]
     found.append(Experiment(w.a_stage_that_never_ends, bounded=False))

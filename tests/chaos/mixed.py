@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import checker
-from bed import AWAY, CRASHES, RECLAIM_S, Bed
-from jobs import Ledger, Producer
+from bed import AWAY, CRASHES, RECLAIM_S, Bed, house, spawn
+from jobs import DONE, Ledger, Producer
 
 
 DEATHS_ENOUGH = 20  # of workers that nobody killed
@@ -42,7 +43,7 @@ class Plan:
 
 WHOLE = Plan(10000, {
     "kill": 310, "stop": 110, "redis kill": 22, "client kill": 310, "stage kill": 200, "flush scripts": 40,
-    "term": 60, "second term": 60, "hog": 20,
+    "term": 60, "second term": 60, "hog": 20, "hang up": 60, "retry": 120, "retry webhook": 60,
 })  # fmt: skip
 
 
@@ -58,6 +59,7 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0
     healed_s: float = 0
+    hooks: Counter[str] = field(default_factory=Counter)
 
     def count(self, *words: str) -> int:
         """How many violations begin with one of these words."""
@@ -68,7 +70,7 @@ class Report:
         faults = ", ".join(f"{n} {name}" for name, n in sorted(self.faults.items()))
         return (
             f"seed {self.seed}: {self.jobs} jobs in {self.seconds:.0f} s ({dict(self.kinds)}); {faults}; "
-            f"events {dict(self.events)}; healed in {self.healed_s:.1f} s; "
+            f"events {dict(self.events)}; webhooks {dict(self.hooks)}; healed in {self.healed_s:.1f} s; "
             f"{self.count('lost', 'unfinished')} lost, {self.count('doubled')} doubled, "
             f"{self.count('left', 'index')} left over, {len(self.wrong)} violations"
         )
@@ -77,9 +79,11 @@ class Report:
 class Faults:
     """What can be done to a bed; each counts itself when it was done."""
 
-    def __init__(self, bed: Bed, rng: random.Random) -> None:
+    def __init__(self, bed: Bed, rng: random.Random, ledger: Ledger, tail: checker.Tail) -> None:
         self.bed = bed
         self.random = rng
+        self.ledger = ledger
+        self.tail = tail
         self.done: Counter[str] = Counter()
         self._timers: list[threading.Timer] = []
         self.table: dict[str, Callable[[], bool]] = {
@@ -92,6 +96,9 @@ class Faults:
             "client kill": self._client_kill,
             "flush scripts": lambda: self._redis("SCRIPT", "FLUSH"),
             "hog": self._hog,
+            "hang up": self._hang_up,
+            "retry": self._retry,
+            "retry webhook": self._retry_webhook,
         }
 
     def do(self, name: str) -> None:
@@ -153,6 +160,38 @@ class Faults:
         """Redis answers nobody for a while."""
         return self._redis("DEBUG", "SLEEP", f"{self.random.uniform(0.3, 2):.2f}")
 
+    def _hang_up(self) -> bool:
+        """Another configuration, and SIGHUP: a new courier where that is of webhooks."""
+        self.bed.configure(webhook_tries=self.random.choice((9, 10)), max_log_kb=self.random.choice((4096, 8192)))
+        return self._signal(signal.SIGHUP)
+
+    def _manimd(self, *words: str) -> bool:
+        """An operator's command, which may find nothing to do any more."""
+        command = [str(self.bed.manimd), *words, f"--redis-url={self.bed.server.url}"]
+        return house.wait_exit(spawn(command, env=house.environment(), stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)) == 0
+
+    def _ended(self, *states: str) -> list[str]:
+        """Jobs that have ended so, and that are no danger to run again."""
+        kinds = {name: wish.kind for name, wish in self.ledger.wishes.items()}
+        return sorted(name for name, ends in list(self.tail.ends.items())
+                      if ends[-1][1] in states and kinds.get(name, "poison") != "poison")
+
+    def _retry(self) -> bool:
+        """An operator queues a dead or failed job again."""
+        names = self._ended("dead", "failed")
+        if not names:
+            return False
+        wish = self.ledger.wishes[self.random.choice(names)]
+        if wish.kind in ("expiring", "too long"):
+            wish.may_be |= DONE  # its time limits are taken away
+        return self._manimd("retry", wish.id)
+
+    def _retry_webhook(self) -> bool:
+        """An operator has a webhook sent again."""
+        names = [n for n in self._ended(*checker.TERMINAL) if '"webhook"' in self.ledger.wishes[n].text]
+        return bool(names) and self._manimd("retry", "--webhook", self.random.choice(names))
+
     def heal(self) -> None:
         """Nothing is broken any more."""
         for timer in self._timers:
@@ -171,6 +210,7 @@ def schedule(plan: Plan, rng: random.Random) -> list[tuple[int, str]]:
 def run(build: Path, seed: int, plan: Plan, say: Callable[[str], None] = lambda _: None) -> tuple[Report, Bed]:
     """One run; the bed is closed by the caller, who may want to look at it."""
     bed = Bed(build, seed)
+    receiver = bed.receive()
     report = Report(seed)
     began = time.monotonic()
     ledger = Ledger()
@@ -182,6 +222,7 @@ def run(build: Path, seed: int, plan: Plan, say: Callable[[str], None] = lambda 
     except BaseException:
         bed.close()
         raise
+    report.hooks = receiver.counts
     report.faults, report.jobs, report.seconds = faults.done, len(ledger.wishes), time.monotonic() - began
     return report, bed
 
@@ -190,7 +231,7 @@ def rage(bed: Bed, ledger: Ledger, tail: checker.Tail, plan: Plan, say: Callable
     """Push everything, do everything, heal."""
     bed.fleet.add(plan.workers)
     producer = Producer(bed, ledger, plan.jobs, lambda: len(ledger.wishes) - len(tail.ends))
-    faults = Faults(bed, bed.random)
+    faults = Faults(bed, bed.random, ledger, tail)
     points = schedule(plan, bed.random)
     producer.start()
     began = told = time.monotonic()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import hmac
 import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import checker
+import hooks
 from bed import PREFIX, house, spawn
 from trial import Trial
 
@@ -30,6 +35,17 @@ def _process(t: Trial) -> None:
     spawn(["tail", "-f", str(t.bed.directory / "w0.log")], stdout=subprocess.DEVNULL)
 
 
+def _hook(t: Trial, body: bytes, secret: str = hooks.SECRET, message: str = "msg_other") -> None:
+    """A webhook that no courier of ours sent."""
+    stamp = str(int(time.time()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"{message}.{stamp}.".encode() + body, "sha256")).decode()
+    headers = {"webhook-id": message, "webhook-timestamp": stamp, "webhook-signature": f"v1,{signature}"}
+    assert t.bed.receiver
+    t.bed.receiver.note(headers, body)
+
+
+ABOUT_A = b'{"type":"job.completed","data":{"id":"a"}}'
 PLANTS: list[tuple[str, str, Callable[[Trial], object]]] = [
     ("lost", "a job's hash is gone", lambda t: t.bed("DEL", f"{PREFIX}job:a")),
     ("unfinished", "a job is still queued", lambda t: t.bed("HSET", f"{PREFIX}job:a", "state", "queued")),
@@ -43,6 +59,12 @@ PLANTS: list[tuple[str, str, Callable[[Trial], object]]] = [
     ("pointer", "no output is named", lambda t: t.bed("HSET", f"{PREFIX}job:a", "result", "{}")),
     ("object", "the object is another", lambda t: _object(t).write_bytes(b"another")),
     ("notice", "two notices", lambda t: t.bed("RPUSH", f"{PREFIX}wait:a", "1", "2")),
+    ("hook", "one is owed", lambda t: t.bed("ZADD", PREFIX + "hooks", 1, "a")),
+    ("hook", "given up", lambda t: t.bed("HSET", f"{PREFIX}job:a", "hook", "given up")),
+    ("hook", "never came", lambda t: t.bed("HSET", f"{PREFIX}job:a", "hookid", "msg_none")),
+    ("hook", "under two ids", lambda t: _hook(t, ABOUT_A)),
+    ("hook", "another body", lambda t: _hook(t, ABOUT_A, message=t.hash("a")["hookid"])),
+    ("hook", "not ours", lambda t: _hook(t, ABOUT_A, "whsec_" + "QUJD" * 11, t.hash("a")["hookid"])),
     ("left", "a lease", lambda t: t.bed("ZADD", PREFIX + "active", 1, "a")),
     ("left", "an id without a job", lambda t: t.bed("ZADD", PREFIX + "done", 1, "b")),
     ("left", "input", lambda t: t.bed("LPUSH", PREFIX + "in", "{}")),
@@ -57,9 +79,10 @@ PLANTS: list[tuple[str, str, Callable[[Trial], object]]] = [
 
 def checker_sees(t: Trial) -> None:
     """Plant each violation in a world that was well, and take it back."""
+    receiver = t.bed.receive()
     t.workers(1)
-    t.push("a", fields={"notify": True})
-    t.wait("a", "completed")
+    t.push("a", fields={"notify": True, "webhook": receiver.url})
+    t.until("its webhook came", lambda: t.hash("a").get("hook") == "delivered")
     t.bed.fleet.stop()
     assert t.tail
     t.tail.stop()
@@ -68,6 +91,7 @@ def checker_sees(t: Trial) -> None:
     path = _object(t)
     data = path.read_bytes()
     assert checker.violations(t.bed, t.ledger, t.tail) == []
+    heard = copy.deepcopy(receiver.heard)
     missed = []
     for word, what, plant in PLANTS:
         plant(t)
@@ -78,6 +102,7 @@ def checker_sees(t: Trial) -> None:
         if not any(v.startswith(word + ":") for v in found):
             missed.append(f"{word} ({what}): {found}")
         _take_back(t, path, data)
+        receiver.heard, receiver.wrong = copy.deepcopy(heard), []
     assert not missed, "\n".join(missed)
 
 

@@ -6,7 +6,6 @@ of the network), so that its memory and descriptors can be followed.
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from dataclasses import dataclass
@@ -40,8 +39,8 @@ GROWTH = {"resident_kb": (1.1, 1024), "descriptors": (1.0, 3), "keys": (1.25, 20
 class Spared(Faults):
     """Faults that spare the witness."""
 
-    def __init__(self, bed: Bed, rng: random.Random, witness: Member) -> None:
-        super().__init__(bed, rng)
+    def __init__(self, bed: Bed, ledger: Ledger, tail: checker.Tail, witness: Member) -> None:
+        super().__init__(bed, bed.random, ledger, tail)
         bed.fleet.members.remove(witness)
 
 
@@ -70,7 +69,7 @@ def run(build: Path, seed: int, minutes: float) -> str:
     witness = bed.fleet.add(1, result_ttl_s=RESULTS_KEPT_S, dead_ttl_s=RESULTS_KEPT_S)[0]
     bed.fleet.add(3, result_ttl_s=RESULTS_KEPT_S, dead_ttl_s=RESULTS_KEPT_S)
     bed.fleet.ready()
-    faults = Spared(bed, bed.random, witness)
+    faults = Spared(bed, ledger, tail, witness)
     names, weights = list(WHOLE.faults), list(WHOLE.faults.values())
     # Poison is left out: it would kill the witness.
     kinds = [(w, m) for w, m in KINDS if m.__name__ not in ("_poison", "_hanging")]

@@ -468,12 +468,14 @@ static void make_certificate(const char *name, const char *key, const char *cert
                              "-days", "2", "-subj", "/CN=test", "-addext", san, NULL});
 }
 
-/* Distributions build their servers with TLS, packagers of wheels do not: one
- * that was named to us may be without. */
-static bool speaks_tls(void)
+/* Two authorities of localhost, and whether the server can use one. Distributions build their
+ * servers with TLS, packagers of wheels do not: one that was named to us may be without. */
+static bool prepare_tls(void)
 {
     struct redis_fixture f;
     char tls_port[16];
+    make_certificate("DNS:localhost", "key.pem", "cert.pem");
+    make_certificate("DNS:localhost", "other-key.pem", "other-cert.pem");
     snprintf(tls_port, sizeof(tls_port), "%d", redis_fixture_port());
     if (strcmp(redis_fixture_server(), "redis-server") == 0)
         return true;
@@ -482,6 +484,9 @@ static bool speaks_tls(void)
                                                "../cert.pem", "--tls-key-file", "../key.pem",
                                                "--tls-ca-cert-file", "../cert.pem", NULL});
     redis_fixture_stop(&f);
+    if (!started)
+        print_message("not applicable: \"%s\" does not start with a tls-port\n",
+                      redis_fixture_server());
     return started;
 }
 
@@ -490,13 +495,8 @@ static void tls(void **state)
     struct redis_fixture f;
     char port[16], url[64];
     (void)state;
-    make_certificate("DNS:localhost", "key.pem", "cert.pem");
-    make_certificate("DNS:localhost", "other-key.pem", "other-cert.pem");
-    if (!speaks_tls()) {
-        print_message("not applicable: \"%s\" does not start with a tls-port\n",
-                      redis_fixture_server());
+    if (!prepare_tls())
         return;
-    }
     char cwd[256], key[300], cert[300];
     assert_non_null(getcwd(cwd, sizeof(cwd)));
     snprintf(key, sizeof(key), "%s/key.pem", cwd);
