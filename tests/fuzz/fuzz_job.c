@@ -16,6 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     fuzz_default_config(&config);
+    config.fetch_s3_prefixes = own_strdup("s3://brand/public/");
     return 0;
 }
 
@@ -35,6 +36,30 @@ static void check_picture(const struct picture *p)
     must(p->fps_num > 0 && p->fps_den > 0 && p->fps_num <= 120LL * p->fps_den);
 }
 
+static void check_url(const char *url)
+{
+    bool s3 = strncmp(url, "s3://brand/public/", 18) == 0 && !strstr(url, "/../");
+    must(s3 || strncasecmp(url, "https://", 8) == 0);
+}
+
+/* An asset lies beneath the scene's folder, at a place of its own. */
+static void check_assets(const struct job *j)
+{
+    must(j->asset_count >= 0 && j->asset_count <= config.max_assets);
+    for (int i = 0; i < j->asset_count; i++) {
+        const struct asset *a = &j->assets[i];
+        must(*a->path && *a->path != '/' && *a->path != '.' && !strstr(a->path, "/."));
+        must(fuzz_is_clean(a->path) && !strpbrk(a->path, "\n\t\\"));
+        must(strcmp(a->path, "scene.py") != 0 && strncmp(a->path, "media/", 6) != 0);
+        must(!*a->sha256 || strspn(a->sha256, "0123456789abcdef") == 64);
+        check_url(a->url);
+        for (int k = 0; k < i; k++)
+            must(strcmp(a->path, j->assets[k].path) != 0);
+    }
+    if (j->source)
+        check_url(j->source);
+}
+
 /* job->json is what stages read: it must be this job. */
 static void check_kept(const struct job *j)
 {
@@ -44,6 +69,7 @@ static void check_kept(const struct job *j)
     must(j->json && json_valid_utf8(j->json, strlen(j->json)));
     must(job_load(j->json, strlen(j->json), &config, &again, &e) == 0);
     must(strcmp(j->id, again.id) == 0 && j->seed == again.seed && j->outputs == again.outputs);
+    must(j->asset_count == again.asset_count && !j->source == !again.source);
     must(!j->code == !again.code && (!j->code || strcmp(j->code, again.code) == 0));
     must(memcmp(&j->picture, &again.picture, sizeof(j->picture)) == 0);
     must(memcmp(&j->limits, &again.limits, sizeof(j->limits)) == 0);
@@ -71,6 +97,7 @@ static void as_pushed(const char *text, size_t bytes)
     must(job_valid_id(j.id) && !j.code != !j.source && j.outputs);
     check_limits(&j);
     check_picture(&j.picture);
+    check_assets(&j);
     check_kept(&j);
     job_free(&j);
 }

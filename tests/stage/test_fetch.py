@@ -387,6 +387,15 @@ def test_no_http(bench: Bench, how: Any) -> None:
     left.bad(left.result["outcome"], "source: ")
 
 
+@pytest.mark.parametrize("letter", ["ä", "€", "🎬"])
+def test_a_long_name_is_cut_between_letters(bench: Bench, letter: str) -> None:
+    """Half a character would be no JSON."""
+    for path in (f"{letter * 40}.png", f"x{letter * 40}.png"):
+        here = {"path": path, "url": bench.url("/none")}
+        message = bench.fetch({"assets": [here]}).bad("source_rejected", '…": its server answered 404')
+        assert message.startswith(f'asset "{path[:10]}')
+
+
 def test_the_first_no_ends_all(bench: Bench) -> None:
     """While others are on their way."""
     bench.files.serve("/slow", raw(then_wait=True))

@@ -23,7 +23,8 @@
 #include "fetcher.h"
 
 #define CA_MAX_BYTES (4 * 1024 * 1024)
-#define GRACE_MS 5000 /* beyond the deadline, for a fetcher that keeps it */
+#define SHOWN_BYTES 60 /* of an asset's path */
+#define GRACE_MS 5000  /* beyond the deadline, for a fetcher that keeps it */
 #define EMPTY_WITHIN_MS 3000
 
 struct fetch {
@@ -40,6 +41,16 @@ struct fetch {
 };
 
 /* ---- what to get ---- */
+
+/* Long ones cut between two characters: JSON takes no half of one. */
+static void name_asset(struct fetch_item *item, const char *path)
+{
+    size_t n = strlen(path);
+    bool cut = n > SHOWN_BYTES;
+    for (n = cut ? SHOWN_BYTES : n; cut && ((unsigned char)path[n] & 0xc0) == 0x80; n--)
+        ;
+    snprintf(item->what, sizeof item->what, "asset \"%.*s%s\"", (int)n, path, cut ? "…" : "");
+}
 
 static void list_items(struct fetch *f)
 {
@@ -67,8 +78,7 @@ static void list_items(struct fetch *f)
                                     .ours = ours != NULL,
                                     .sha256 = a->sha256,
                                     .most_bytes = s->assets_bytes};
-        snprintf(item->what, sizeof item->what, "asset \"%.60s%s\"", a->path,
-                 strlen(a->path) > 60 ? "…" : "");
+        name_asset(item, a->path);
         snprintf(item->name, sizeof item->name, "%d", i);
     }
 }

@@ -74,8 +74,8 @@ static const char *wrong_path(const char *path)
     int depth = 0;
     if (!*path || strlen(path) > PATH_MAX_BYTES)
         return "must have 1 to 512 bytes";
-    for (const char *c = path; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '\\')
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++)
+        if (*c < 0x20 || *c == 0x7f || *c == '\\' || (c[0] == 0xc2 && c[1] < 0xa0)) /* C1 */
             return "must hold no control character and no backslash";
     for (const char *part = path;;) {
         size_t bytes = strcspn(part, "/");

@@ -123,6 +123,7 @@ static const struct {
     {"a\\\\b", "no backslash"},
     {"a\\nb", "no control character"},
     {"a\\u007fb", "no control character"},
+    {"a\\u0085b", "no control character"},
     {"a\\u001b[2Jb", "no control character"},
     {"a/b/c/d/e/f/g/h/i", "more than 8 parts"},
 };

@@ -45,6 +45,11 @@ class Pictures(Scene):
                 open(place, "a").close()
             except OSError as error:
                 print(place, type(error).__name__)
+        for place in ("../fetched/0", "../fetch.json", "../job.json", "../ca.pem"):
+            try:
+                open(place).read()
+            except OSError as error:
+                print(place, type(error).__name__)
         self.wait(0.2)
 """
 
@@ -99,7 +104,8 @@ def test_from_urls_to_the_video(queue: Queue, start_worker: WorkerMaker, files: 
     result = queue.result(job_id)
     assert result["state"] == "completed", json.dumps(result)
     log = [line for line in result["log_tail"].splitlines() if line.endswith("Error")]
-    assert log == [f"{place} PermissionError" for place in ("cat.png", "art/disc.svg", "scene.py")]
+    places = ["cat.png", "art/disc.svg", "scene.py", "../fetched/0", "../fetch.json", "../job.json", "../ca.pem"]
+    assert log == [f"{place} PermissionError" for place in places]
     assert result["timings_ms"]["fetch"] > 0
     assert sorted(files.asked) == [f"{path}?token=TENANTS" for path in ("/cat", "/disc", "/helper", "/s.py")]
     house.plays(Path(worker.store) / result["outputs"][0]["key"])
