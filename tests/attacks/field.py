@@ -151,7 +151,7 @@ class Field:
         options |= {"tripwires": 0}  # what is seen is that each call fails, however many are tried
         options |= {"sandbox": self.level, "attempts": 1, "crashes": 1, "log_format": "json"}
         options |= {"harness": self.product / "harness", "encoder": self.product / "manimd-encode"}
-        options |= {"max_timeout_s": 7200, "timeout_s": 40, "config": self.config, "cpu_s": 120}
+        options |= {"max_timeout_s": 7200, "timeout_s": 40, "config": self.config, "cpu_s": 120, "tex_timeout_s": 5}
         if self.level != "basic":
             options["slot_uid_base"] = self.base
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]

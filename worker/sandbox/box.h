@@ -182,7 +182,9 @@ struct box_watch {
     struct box_usage usage;
     int64_t next_disk_look_ms;
     int64_t next_pss_look_ms;
-    int64_t pss_at_bytes; /* the sum at which shares are measured next, at once */
+    int64_t pss_at_bytes;  /* the sum at which shares are measured next, at once */
+    int pss_late;          /* times in a row that the shares were not to be had in time */
+    int64_t largest_bytes; /* of its processes, shared pages in full */
     int64_t looked_ms;
     int pause_ms; /* out: how long to wait for the next look */
     int blind;    /* looks in a row that its processes kept from being taken */

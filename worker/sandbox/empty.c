@@ -35,6 +35,8 @@ static int kill_uid(uid_t uid)
         return -EINVAL;
     int64_t answer = 0;
     int rc = helper_ask(uid, kill_all, NULL, HELPER_MS, &answer);
+    if (rc == -EPIPE) /* by what it was to kill: as if it were late */
+        return -ETIMEDOUT;
     return rc < 0 ? rc : (int)answer;
 }
 

@@ -70,7 +70,9 @@ static int ask(uid_t uid, const struct question *q, int within_ms, struct answer
     int polled = poll(&ready, 1, within_ms);
     ssize_t got = polled == 1 ? read(in, ret, sizeof *ret) : 0;
     reap(pid);
-    return got == (ssize_t)sizeof *ret ? (int)ret->rc : -ETIMEDOUT;
+    if (got == (ssize_t)sizeof *ret)
+        return (int)ret->rc;
+    return polled == 1 ? -EPIPE : -ETIMEDOUT;
 }
 
 int helper_ask_all(uid_t uid, void (*work)(const void *arg, int64_t ret[HELPER_ANSWERS]),

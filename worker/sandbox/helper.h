@@ -11,7 +11,8 @@
 
 /* Forks, becomes `uid` (0: stays), calls `work`, and returns what it answered
  * in `ret_answer`. 0, a negative errno of the helper's making (-EPERM: it could
- * not become uid), or -ETIMEDOUT when it was silent for `within_ms`. */
+ * not become uid), -EPIPE when something killed it, or -ETIMEDOUT when it was
+ * silent for `within_ms`. */
 int helper_ask(uid_t uid, int64_t (*work)(const void *arg), const void *arg, int within_ms,
                int64_t *ret_answer);
 

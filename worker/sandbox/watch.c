@@ -32,6 +32,7 @@
 /* smaps_rollup takes 10 ms a GiB; a box of forks would ask at every look. */
 #define PSS_EVERY_MS 100
 #define PSS_WITHIN_MS 500
+#define PSS_LATE_MAX 2
 #define HELD_WITHIN_MS 500
 /* A helper may be slow once, a tree may be moved about by chance. */
 #define BLIND_LOOKS_MAX 10
@@ -48,14 +49,18 @@ static int64_t sum_fields(const char *text, const char *const *keys, size_t coun
     return sum;
 }
 
-static int64_t look_at_memory(const struct sweep *s, int64_t kernel_bytes)
+static int64_t look_at_memory(const struct sweep *s, int64_t *ret_largest)
 {
-    int64_t sum = kernel_bytes;
+    int64_t sum = 0;
+    *ret_largest = 0;
     char text[8192];
     for (int i = 0; i < s->count; i++) {
-        sum += TASK_BYTES * (int64_t)s->all[i].tasks;
+        int64_t bytes = TASK_BYTES * (int64_t)s->all[i].tasks;
         if (!s->all[i].zombie && sweep_read(s->all[i].pid, "status", text, sizeof text) > 0)
-            sum += sum_fields(text, status_keys, COUNT(status_keys));
+            bytes += sum_fields(text, status_keys, COUNT(status_keys));
+        sum += bytes;
+        if (bytes > *ret_largest)
+            *ret_largest = bytes;
     }
     return sum;
 }
@@ -92,6 +97,9 @@ static bool memory_over(struct box_watch *w, const struct sweep *s, int64_t now_
     w->next_pss_look_ms = now_ms + PSS_EVERY_MS;
     int64_t shares = 0;
     int rc = helper_ask(w->uid, measure_shares, s, PSS_WITHIN_MS, &shares);
+    w->pss_late = rc == -ETIMEDOUT ? w->pss_late + 1 : 0;
+    if (rc == -ETIMEDOUT) /* a busy machine; but no single process may be larger */
+        return w->pss_late > PSS_LATE_MAX || w->largest_bytes > limit;
     if (rc < 0 || shares < 0)
         return true;
     shares += w->usage.kernel_bytes;
@@ -177,7 +185,7 @@ static void count(struct box_watch *w, const struct sweep *s)
         u->processes += s->all[i].tasks;
     if (cpu_ms > u->cpu_ms)
         u->cpu_ms = cpu_ms;
-    u->memory_bytes = look_at_memory(s, u->kernel_bytes);
+    u->memory_bytes = u->kernel_bytes + look_at_memory(s, &w->largest_bytes);
     if (u->memory_bytes > u->memory_peak_bytes)
         u->memory_peak_bytes = u->memory_bytes;
 }
@@ -192,10 +200,10 @@ enum outcome box_watch_look(struct box_watch *w)
     int64_t now_ms = clock_now_ms();
     w->pause_ms = pause_for(w, before_bytes, now_ms);
     w->looked_ms = now_ms;
-    if (memory_over(w, &s, now_ms))
-        return OUTCOME_memory_limit;
     if (w->limits.processes > 0 && w->usage.processes > w->limits.processes)
         return OUTCOME_process_limit;
+    if (memory_over(w, &s, now_ms))
+        return OUTCOME_memory_limit;
     if (disk_over(w, &s, now_ms))
         return OUTCOME_disk_limit;
     if (w->limits.cpu_ms > 0 && w->usage.cpu_ms > w->limits.cpu_ms)

@@ -1,0 +1,16 @@
+"""Forks as long as it can."""
+# expect: process_limit
+# job: processes=40 timeout_s=30
+# tries: no
+import os
+
+from manim import *
+
+
+class Attack(Scene):
+    def construct(self):
+        while True:
+            try:
+                os.fork()
+            except OSError:
+                pass
