@@ -56,6 +56,7 @@ static int run_render(const struct job *job, const char *dir, const struct confi
         .scene_uid = env->scene_uid,
         .encoder_uid = env->encoder_uid,
         .sandbox_minimum = box_level_from_name(c->sandbox),
+        .sandbox = env->sandbox,
         .report_fd = env->report_fd,
         .tripwires = (int)c->tripwires,
         .frame_log = env->frame_log,

@@ -12,12 +12,15 @@
 /* cmd/'s own variables, for `manimd render`. */
 #define STAGE_ENV_FRAME_LOG "MANIMD_STAGE_FRAME_LOG" /* 1: keep a frame log */
 #define STAGE_ENV_SCRIPT "MANIMD_STAGE_SCRIPT"       /* absolute path of the file */
+/* What the sandbox offers here (box_describe()), found once by the worker. */
+#define STAGE_ENV_SANDBOX "MANIMD_STAGE_SANDBOX"
 
 struct stage_env {
     uid_t scene_uid, encoder_uid, fetch_uid;
     char nonce[JOB_NONCE_CHARS + 1];
     int zygote_fd, report_fd; /* -1: none */
     bool frame_log;
+    const char *sandbox;                  /* NULL: nobody has probed */
     const char *script_path, *script_dir; /* NULL: a job from a queue */
     char script_dir_bytes[4096];
 };

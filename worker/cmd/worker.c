@@ -15,6 +15,7 @@
 #include "../base/config.h"
 #include "../base/err.h"
 #include "../base/json.h"
+#include "../base/limits.h"
 #include "../base/log.h"
 #include "../base/loop.h"
 #include "../base/own.h"
@@ -26,6 +27,7 @@
 #include "fetch_urls.h"
 #include "progress_json.h"
 #include "settings.h"
+#include "stage_env.h"
 #include "zygotes.h"
 
 #define FETCH_GRACE_MS 15000
@@ -45,6 +47,7 @@ struct worker {
     struct courier_seat *courier;   /* NULL: no Redis, no webhooks */
     struct private_dir private_dir; /* the work directory when none was named */
     char **env[STAGE_COUNT];
+    char *sandbox; /* what this machine offers: STAGE_ENV_SANDBOX=… */
     uid_t uid_base;
     int running;
     bool ready_said, draining, gave_up, closing;
@@ -313,10 +316,14 @@ static enum outcome judge(void *arg, const char *dir, enum stage stage, int exit
 
 /* ---- life ---- */
 
-static int check_sandbox(const struct worker *w, struct err *e)
+/* Probed once: the stages are told. */
+static int check_sandbox(struct worker *w, struct err *e)
 {
     struct box_layer_report layers[LAYER_COUNT];
     enum box_level level = box_probe(layers);
+    own_buf struct buf text = BUF_INIT(CEILING_REPORT_LINE_BYTES);
+    if (box_describe(level, layers, &text) == 0)
+        w->sandbox = own_printf(STAGE_ENV_SANDBOX "=%s", buf_str(&text));
     int wanted = box_level_from_name(w->spec.config->sandbox);
     if ((int)level >= wanted)
         return 0;
@@ -348,7 +355,9 @@ static void make_env(struct worker *w)
 {
     const struct config *c = w->spec.config;
     w->env[STAGE_FETCH] = config_env(c, FOR_FETCH);
+    const char *const offered[] = {w->sandbox, NULL};
     w->env[STAGE_RENDER] = env_with(config_env(c, FOR_RENDER), w->spec.render_extra);
+    w->env[STAGE_RENDER] = env_with(w->env[STAGE_RENDER], offered);
     w->env[STAGE_STORE] = config_env(c, FOR_STORE);
 }
 
@@ -357,6 +366,7 @@ static void free_env(struct worker *w)
     for (int i = 0; i < STAGE_COUNT; i++)
         if (w->env[i])
             w->env[i] = config_env_free(w->env[i]);
+    free(steal_ptr(&w->sandbox));
 }
 
 static int64_t store_ms(const struct worker *w)

@@ -17,6 +17,7 @@ static int plan(struct box_plan *p, const struct settings *s, int dir_fd, struct
     p->uid = s->uid;
     p->gid = s->gid;
     p->limits = s->limits;
+    p->namespaces = s->namespaces;
     p->dir_fd = dir_fd;
     p->parent_death = true;
     p->parent_pid = getppid();

@@ -92,6 +92,7 @@ static int read_box(struct settings *s, const cJSON *j, struct err *e)
     if (found < 0)
         return err_set(e, -EINVAL, FAULT_HOST, "spec: \"%s\" is no sandbox level", level);
     s->level = (enum box_level)found;
+    s->namespaces = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(j, "namespaces"));
     s->uid = (uid_t)number(j, "uid", 0, 0);
     s->gid = (gid_t)number(j, "gid", 0, 0);
     return 0;

@@ -16,6 +16,7 @@ struct settings {
     uid_t uid; /* 0: keep */
     gid_t gid;
     enum box_level level;
+    bool namespaces;
     struct limits limits; /* of the encoder; .output_bytes and .frames the job's */
     int threads;          /* of x264, ≥ 1 */
     char *title;          /* "" when there is none */

@@ -45,7 +45,6 @@ struct keeper {
     char *script_dir, *script_path; /* as the scene sees them; NULL: none */
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
-    bool probed;
     struct ring_fds ring;
     struct zygote cold;    /* ours, when none was lent */
     char render_path[512]; /* "exact", or "stock: why"; "" until told */

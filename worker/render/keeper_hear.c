@@ -34,6 +34,16 @@ static void on_warden(struct keeper *k, const cJSON *m)
     k->watch.reaper_pid = k->warden_pid;
 }
 
+static void on_init(struct keeper *k, const cJSON *m)
+{
+    k->watch.init_pid = (pid_t)integer(m, "init");
+}
+
+static void on_scene(struct keeper *k, const cJSON *m)
+{
+    k->scene_pid = (pid_t)integer(m, "scene");
+}
+
 static void on_about(struct keeper *k, const cJSON *m)
 {
     const cJSON *about = cJSON_GetObjectItemCaseSensitive(m, "about");
@@ -43,7 +53,6 @@ static void on_about(struct keeper *k, const cJSON *m)
 
 static void on_sealed(struct keeper *k, const cJSON *m)
 {
-    k->scene_pid = (pid_t)integer(m, "sealed");
     k->sealed = true;
     /* It may have been said while the keeper was busy. */
     int64_t now = clock_now_ms(), at = integer(m, "at_ms");
@@ -91,6 +100,8 @@ static const struct {
     void (*hear)(struct keeper *k, const cJSON *message);
 } warden_words[] = {
     {"warden", on_warden},
+    {"init", on_init},
+    {"scene", on_scene},
     {"about", on_about},
     {"sealed", on_sealed},
     {"exit", on_exit_status},

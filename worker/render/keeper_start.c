@@ -43,22 +43,32 @@ static int write_source(struct keeper *k, struct err *e)
     return rc < 0 ? err_errno(e, rc, FAULT_HOST, "write \"scene/scene.py\"") : 0;
 }
 
-/* A probe takes 20 ms. The seal is as strict by itself, so a job that must be
- * run at standard or above starts at once, and the probe, for the result's
- * words, is made while it does (keeper_start_scene). */
+/* The worker has probed once for all of its jobs; by hand, nobody has. */
+static int learn_level(struct keeper *k, struct err *e)
+{
+    if (!k->spec->sandbox) {
+        k->level = box_probe(k->layers);
+        return 0;
+    }
+    int rc = box_read_description(k->spec->sandbox, &k->level, k->layers);
+    return rc < 0 ? err_set(e, rc, FAULT_HOST, "the sandbox's description cannot be read") : 0;
+}
+
+/* The option names the least; what is used is the best that there is. */
 static int choose_level(struct keeper *k, struct err *e)
 {
-    k->level = (enum box_level)k->spec->sandbox_minimum;
-    if (k->spec->sandbox_minimum >= BOX_STANDARD)
-        return 0;
-    k->level = box_probe(k->layers);
-    k->probed = true;
-    if ((int)k->level >= k->spec->sandbox_minimum)
-        return 0;
+    int rc = learn_level(k, e);
+    if (rc < 0 || (int)k->level >= k->spec->sandbox_minimum)
+        return rc;
     verdict_say(&k->verdict, OUTCOME_sandbox_setup,
                 "this machine reaches the sandbox level \"%s\" only, and \"%s\" is asked for",
                 box_level_name(k->level), box_level_name((enum box_level)k->spec->sandbox_minimum));
     return err_set(e, -EPERM, FAULT_HOST, "the sandbox level is too low");
+}
+
+static bool has_namespaces(const struct keeper *k)
+{
+    return k->level > BOX_NONE && k->layers[LAYER_NAMESPACES].state == LAYER_ACTIVE;
 }
 
 int keeper_prepare(struct keeper *k, struct err *e)
@@ -167,6 +177,7 @@ static char *start_message(const struct keeper *k)
     own_json cJSON *j = cJSON_CreateObject();
     cJSON_AddStringToObject(j, "dir", k->scene_dir);
     json_add_int(j, "level", k->level);
+    json_add_int(j, "namespaces", has_namespaces(k));
     json_add_int(j, "uid", k->spec->scene_uid);
     json_add_int(j, "gid", k->spec->scene_uid);
     cJSON_AddItemToObject(j, "limits", limits_json(&k->job->limits));
@@ -245,8 +256,6 @@ int keeper_start_scene(struct keeper *k, struct err *e)
         .limits = k->job->limits,
         .shared_bytes = fstat(k->ring.memory, &ring) == 0 ? ring.st_size : 0,
     };
-    if (rc == 0 && !k->probed)
-        (void)box_probe(k->layers); /* only its reports: the level is decided */
     return rc;
 }
 
@@ -259,6 +268,7 @@ static int write_encoder_spec(struct keeper *k, struct err *e)
     json_add_int(j, "uid", k->spec->encoder_uid);
     json_add_int(j, "gid", k->spec->encoder_uid);
     cJSON_AddStringToObject(j, "level", box_level_name(k->level));
+    cJSON_AddBoolToObject(j, "namespaces", has_namespaces(k));
     cJSON_AddItemToObject(j, "limits", limits_json(&k->job->limits));
     cJSON_AddStringToObject(j, "job_id", k->job->id);
     cJSON_AddStringToObject(j, "title", k->job->scene ? k->job->scene : "");

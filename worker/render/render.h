@@ -37,6 +37,8 @@ struct render_spec {
     int zygote_fd;                /* job socket lent by a warm zygote; -1: start cold */
     uid_t scene_uid, encoder_uid; /* 0: no uid of its own */
     int sandbox_minimum;          /* enum box_level */
+    /* What this machine offers, as box_describe() wrote it; NULL: probe. */
+    const char *sandbox;
     int report_fd;                /* progress lines for whoever started us; -1: none */
     int tripwires;                /* forbidden calls before a job is ended for them; 0: never */
     bool frame_log;

@@ -74,7 +74,7 @@ struct box_filter {
  * The caller fills uid, gid, dir_fd, limits, parent_death and parent_pid
  * between box_plan_init() and box_seal(); profile and level are fixed by
  * box_plan_init(), which compiled the seccomp filter for them. A limit of 0 is
- * not set. */
+ * not set. `namespaces` may be set at any level but none. */
 struct box_plan {
     enum box_level level;
     enum box_profile profile;
@@ -86,10 +86,15 @@ struct box_plan {
     int dir_fd;
     int path_fds[BOX_PATHS_MAX];
     unsigned path_access[BOX_PATHS_MAX]; /* BOX_… bits */
+    char *path_names[BOX_PATHS_MAX];     /* as they were given; owned */
     int paths;
     int keep_fds[BOX_KEEP_FDS_MAX]; /* everything else above 2 is closed */
     int kept;
     struct limits limits;
+    /* Mount, network, IPC, UTS and cgroup namespaces of its own: it then sees
+     * the plan's paths and nothing else (mounts.h). A scene must have been born
+     * in a PID namespace of ours (box_pids_begin()). */
+    bool namespaces;
     bool parent_death; /* die when the parent does */
     pid_t parent_pid;  /* whose death that is; 0: whoever it is now */
     struct box_filter filter;
@@ -141,6 +146,20 @@ void box_trips_answer(struct box_trips *t);
 /* NULL past the last. */
 const char *box_tripwire_name(int i);
 
+/* A PID namespace for the next child of this process, which has one thread.
+ *
+ *   box_pids_begin()   pid 1 of it runs: a reaper of ours, no stranger's code
+ *   fork()             the child is pid 2; it is our child, ours to wait for
+ *   SIGTERM to pid 1   ends whatever lives in the namespace, at once, and counts
+ *                      what it used; so does SIGKILL, which forgets that
+ *
+ * What the child leaves behind is adopted by pid 1, which is our child too and
+ * dies when we do; its rusage has what it reaped. Without root the namespace
+ * comes with a user namespace, in which this process then is. Once pid 1 is
+ * dead this process cannot fork any more. It ends last of all: reap the others
+ * before you wait for it. Call it once in a process. */
+int box_pids_begin(pid_t *ret_reaper_pid, struct err *e);
+
 /* Uids for this worker's slots: three per slot (scene, encoder, fetch), from `base`, or
  * from a random base within 2^30 … 2^31 when `base` is 0 (RLIMIT_NPROC counts
  * a uid's processes on the whole host). Not root: all are 0 (keep). */
@@ -176,6 +195,8 @@ struct box_watch {
     uid_t uid;
     pid_t reaper_pid;
     int dir_fd; /* whose tree is measured; -1: none */
+    /* pid 1 of the box's PID namespace, for what it reaped; 0: there is none. */
+    pid_t init_pid;
     struct limits limits;
     int64_t shared_bytes;  /* memory of ours that it maps (the ring): not its own */
     int64_t cpu_ms_reaped; /* the caller adds what reaped children used */
@@ -212,5 +233,9 @@ int box_level_from_name(const char *name);
 /* {"level":…, "layers":{name: state…}} for results. */
 int box_describe(enum box_level level, const struct box_layer_report layers[LAYER_COUNT],
                  struct buf *ret);
+/* What box_describe() wrote: a supervisor probes once and hands it to its stages.
+ * 0, or -EINVAL with nothing changed. */
+int box_read_description(const char *text, enum box_level *ret_level,
+                         struct box_layer_report ret_layers[LAYER_COUNT]);
 
 #endif

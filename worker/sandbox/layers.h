@@ -12,6 +12,9 @@
 
 struct err;
 
+/* namespaces.c: nothing when the plan has none. */
+int layer_namespaces(const struct box_plan *p, struct err *e);
+
 /* descriptors.c */
 int layer_descriptors(const struct box_plan *p, struct err *e);
 /* After Landlock has used them: the plan's paths and directory. */

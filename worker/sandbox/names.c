@@ -2,8 +2,11 @@
 #include "box.h"
 
 #include "../base/buf.h"
+#include "../base/err.h"
 #include "../base/json.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const layer_names[LAYER_COUNT] = {
@@ -71,4 +74,43 @@ int box_describe(enum box_level level, const struct box_layer_report layers[LAYE
             rc = describe_layer(&layers[i], ret);
     }
     return rc == 0 ? buf_add_str(ret, "}}") : rc;
+}
+
+static int state_from_name(const char *name)
+{
+    for (int i = 0; i <= LAYER_UNAVAILABLE; i++) {
+        if (strcmp(state_names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int read_layer(const cJSON *j, struct box_layer_report *ret)
+{
+    const char *name = cJSON_IsString(j) ? j->valuestring : json_str(j, "state");
+    int state = state_from_name(name);
+    if (state < 0)
+        return -EINVAL;
+    *ret = (struct box_layer_report){.state = (enum box_layer_state)state};
+    snprintf(ret->reason, sizeof ret->reason, "%s", json_str(j, "reason"));
+    return 0;
+}
+
+int box_read_description(const char *text, enum box_level *ret_level,
+                         struct box_layer_report ret_layers[LAYER_COUNT])
+{
+    own_json cJSON *j = NULL;
+    struct box_layer_report layers[LAYER_COUNT];
+    if (json_parse(text, strlen(text), FAULT_HOST, &j, NULL) < 0)
+        return -EINVAL;
+    int level = box_level_from_name(json_str(j, "level"));
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(j, "layers");
+    int rc = level < 0 ? -EINVAL : 0;
+    for (int i = 0; i < LAYER_COUNT && rc == 0; i++)
+        rc = read_layer(cJSON_GetObjectItemCaseSensitive(all, layer_names[i]), &layers[i]);
+    if (rc < 0)
+        return rc;
+    *ret_level = (enum box_level)level;
+    memcpy(ret_layers, layers, sizeof layers);
+    return 0;
 }

@@ -6,6 +6,7 @@
 #include "box.h"
 
 #include "../base/err.h"
+#include "../base/own.h"
 #include "layers.h"
 
 #include <assert.h>
@@ -116,7 +117,8 @@ int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level l
     return rc < 0 ? rc : box_plan_init_with(p, profile, level, &f, e);
 }
 
-static int add_path(struct box_plan *p, int fd, unsigned access)
+/* `name`: NULL when only the descriptor is known. */
+static int add_path(struct box_plan *p, int fd, unsigned access, const char *name)
 {
     if (p->paths == BOX_PATHS_MAX) {
         close(fd);
@@ -124,6 +126,7 @@ static int add_path(struct box_plan *p, int fd, unsigned access)
     }
     p->path_fds[p->paths] = fd;
     p->path_access[p->paths] = access;
+    p->path_names[p->paths] = name ? own_strdup(name) : NULL;
     p->paths++;
     return 0;
 }
@@ -133,7 +136,7 @@ int box_plan_allow(struct box_plan *p, const char *path, unsigned access, struct
     int fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 1;
-    int rc = fd < 0 ? -errno : add_path(p, fd, access);
+    int rc = fd < 0 ? -errno : add_path(p, fd, access, path);
     if (rc < 0)
         return err_errno(e, rc, FAULT_HOST, "allow \"%s\" in the sandbox", path);
     return 0;
@@ -142,7 +145,7 @@ int box_plan_allow(struct box_plan *p, const char *path, unsigned access, struct
 int box_plan_allow_fd(struct box_plan *p, int dir_fd, unsigned access)
 {
     int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-    return fd < 0 ? -errno : add_path(p, fd, access);
+    return fd < 0 ? -errno : add_path(p, fd, access, NULL);
 }
 
 void box_plan_keep(struct box_plan *p, int fd)
@@ -153,8 +156,10 @@ void box_plan_keep(struct box_plan *p, int fd)
 
 void box_plan_done(struct box_plan *p)
 {
-    for (int i = 0; i < p->paths; i++)
+    for (int i = 0; i < p->paths; i++) {
         close(p->path_fds[i]);
+        free(p->path_names[i]);
+    }
     p->paths = 0;
     p->kept = 0;
 }

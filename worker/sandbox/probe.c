@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -182,7 +184,50 @@ static void probe_descriptors(struct box_layer_report *r)
         report(r, LAYER_ACTIVE, "%s", "");
 }
 
-/* Layers of level strong; their rows are here so that a report has them. */
+/* To nobody: nothing is sent, only a way is looked for. */
+static bool network_is_reachable(void)
+{
+    own_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
+static void look_out_of_namespaces(struct box_layer_report *r, pid_t outsider)
+{
+    struct err e = ERR_INIT;
+    struct box_plan p = {
+        .level = BOX_STANDARD, .profile = BOX_SCENE, .dir_fd = -1, .namespaces = true};
+    int rc = layer_namespaces(&p, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else if (getpid() != 2 || kill(outsider, 0) == 0)
+        report(r, LAYER_DEGRADED, "processes outside could be seen");
+    else if (access("/etc", F_OK) == 0 || mkdir("/probe", 0700) == 0)
+        report(r, LAYER_DEGRADED, "the host's files could be seen, or the root written to");
+    else if (network_is_reachable())
+        report(r, LAYER_DEGRADED, "a network interface is up");
+    else
+        report(r, LAYER_ACTIVE, "%s", geteuid() == 0 ? "" : "in a user namespace");
+}
+
+static void probe_namespaces(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    pid_t outsider = getppid(), reaper = 0;
+    int rc = box_pids_begin(&reaper, &e);
+    pid_t pid = rc == 0 ? fork() : -1;
+    if (pid == 0) {
+        look_out_of_namespaces(r, outsider);
+        _exit(0);
+    }
+    if (pid < 0)
+        report_failure(r, rc < 0 ? rc : -errno, &e);
+    else
+        (void)waitpid(pid, NULL, 0);
+}
+
+/* Its row is here so that a report has it. */
 static void probe_unused(struct box_layer_report *r)
 {
     report(r, LAYER_UNAVAILABLE, "not used at level standard");
@@ -196,7 +241,7 @@ static void (*const probes[LAYER_COUNT])(struct box_layer_report *) = {
     [LAYER_SECCOMP] = probe_seccomp,
     [LAYER_RLIMITS] = probe_rlimits,
     [LAYER_DESCRIPTORS] = probe_descriptors,
-    [LAYER_NAMESPACES] = probe_unused,
+    [LAYER_NAMESPACES] = probe_namespaces,
     [LAYER_CGROUP] = probe_unused,
 };
 

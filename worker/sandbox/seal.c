@@ -5,8 +5,7 @@
  * ids while we may change them, then no_new_privs, which Landlock and seccomp
  * ask for, and seccomp last, since it refuses what the others needed.
  *
- * A level of BOX_STRONG adds its layers (namespaces, cgroup) in front of the
- * descriptors; until they are here, it is refused. */
+ * Namespaces come in front of the descriptors, whose paths they need. */
 #include "box.h"
 
 #include "../base/err.h"
@@ -44,7 +43,8 @@ static int die_with_parent(const struct box_plan *p, struct err *e)
         return 0;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return err_errno(e, -errno, FAULT_HOST, "set the parent-death signal");
-    if (p->parent_pid && getppid() != p->parent_pid)
+    /* 0: outside of our PID namespace, whose pid 1 dies with it, and so do we. */
+    if (p->parent_pid && getppid() != 0 && getppid() != p->parent_pid)
         return err_set(e, -ESRCH, FAULT_HOST, "seal: the parent is gone already");
     return 0;
 }
@@ -87,6 +87,7 @@ static const struct {
     {BOX_NONE, "threads", check_one_thread},
     {BOX_NONE, "parent", die_with_parent},
     {BOX_NONE, "session", leave_session},
+    {BOX_BASIC, "namespaces", layer_namespaces},
     {BOX_NONE, "descriptors", layer_descriptors},
     {BOX_NONE, "rlimits", layer_rlimits},
     {BOX_NONE, "directory", enter_directory},
@@ -102,8 +103,8 @@ static const struct {
 
 static int check_plan(const struct box_plan *p, struct err *e)
 {
-    if (p->level == BOX_STRONG)
-        return err_set(e, -EOPNOTSUPP, FAULT_HOST, "seal: level strong is not to be had here");
+    if (p->level == BOX_STRONG && !p->namespaces)
+        return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces");
     if (p->level == BOX_STANDARD && p->uid == 0)
         return err_set(e, -EINVAL, FAULT_HOST, "seal: level standard needs a uid of its own");
     return 0;

@@ -90,6 +90,12 @@ static bool read_stat(struct sweep_process *p)
     return true;
 }
 
+int64_t sweep_cpu_ticks(pid_t pid)
+{
+    struct sweep_process p = {.pid = pid};
+    return pid > 0 && read_stat(&p) ? p.cpu_ticks : 0;
+}
+
 static bool owner_of(int proc_fd, const char *name, uid_t *ret)
 {
     struct stat st;

@@ -36,6 +36,8 @@ void sweep_done(struct sweep *s);
 
 /* Living processes among them. */
 int sweep_living(const struct sweep *s);
+/* CPU time of a process and of what it has reaped, in clock ticks; 0 for pid 0. */
+int64_t sweep_cpu_ticks(pid_t pid);
 /* Tasks that a uid has on this machine, as far as /proc shows. */
 int64_t sweep_count_tasks(uid_t uid);
 /* Whether a process runs under a uid from `low` to below `high`. */

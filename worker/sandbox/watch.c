@@ -165,7 +165,7 @@ static bool disk_over(struct box_watch *w, const struct sweep *s, int64_t now_ms
 /* Both ways to count are too low, never too high: see spent.h. */
 static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s)
 {
-    int64_t ticks = 0;
+    int64_t ticks = sweep_cpu_ticks(w->init_pid);
     for (int i = 0; i < s->count; i++)
         ticks += s->all[i].cpu_ticks;
     if (!w->spent)

@@ -2,11 +2,12 @@
  * is like.
  *
  *   box-run [-l LEVEL] [-p scene|encoder|fetch] [-u UID] [-d DIR] [-r PATH]…
- *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] -- COMMAND…
+ *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] [-N] -- COMMAND…
  *   box-run -u UID -k       kills whatever still runs under UID
  *
  * DIR is where it works and may write (created and handed over by the caller);
- * PATHs are readable and executable. Exit 125: the seal failed. */
+ * PATHs are readable and executable. -N: in namespaces of its own. Exit 125: the
+ * seal failed. */
 #include "sandbox/box.h"
 
 #include "base/err.h"
@@ -14,9 +15,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -35,7 +38,7 @@ struct arguments {
     const char *paths[16];
     int path_count;
     struct limits limits;
-    bool empty;
+    bool empty, namespaces;
 };
 
 /* Options that are a number of something in a plan's limits. */
@@ -76,6 +79,8 @@ static int parse_one(int option, struct arguments *a)
         a->paths[a->path_count++] = optarg;
     else if (option == 'k')
         a->empty = true;
+    else if (option == 'N')
+        a->namespaces = true;
     else
         return parse_limit(option, number, &a->limits);
     return 0;
@@ -83,7 +88,7 @@ static int parse_one(int option, struct arguments *a)
 
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:k")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "+l:p:u:d:r:m:n:D:c:kN")) != -1;) {
         int rc = parse_one(option, a);
         if (rc < 0)
             return rc;
@@ -91,12 +96,49 @@ static int parse(int argc, char **argv, struct arguments *a)
     return optind < argc || a->empty ? 0 : -EINVAL;
 }
 
+/* Waits for the command as the warden does, and ends as it did. */
+static int wait_as_warden(pid_t pid, pid_t reaper_pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    kill(reaper_pid, SIGKILL);
+    (void)waitpid(reaper_pid, NULL, 0);
+    if (WIFSIGNALED(status)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
+    return WEXITSTATUS(status);
+}
+
+static int run(const struct box_plan *plan, char *const argv[])
+{
+    struct err e = ERR_INIT;
+    if (box_seal(plan, &e) < 0)
+        return fail("seal", &e);
+    execvpe(argv[0], argv, environ);
+    fprintf(stderr, "box-run: run \"%s\": %s\n", argv[0], strerror(errno));
+    return 126;
+}
+
+static int run_in_namespaces(const struct box_plan *plan, char *const argv[])
+{
+    struct err e = ERR_INIT;
+    pid_t reaper_pid;
+    if (box_pids_begin(&reaper_pid, &e) < 0)
+        return fail("namespaces", &e);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(run(plan, argv));
+    return pid < 0 ? fail("fork", &e) : wait_as_warden(pid, reaper_pid);
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.level = BOX_STANDARD, .dir = ".", .limits.processes = 64};
     if (parse(argc, argv, &a) < 0) {
         fprintf(stderr, "usage: box-run [-l LEVEL] [-p PROFILE] [-u UID] [-d DIR] [-r PATH]… "
-                        "[-m MB] [-n PROCESSES] [-D MB] [-c S] -- COMMAND…\n");
+                        "[-m MB] [-n PROCESSES] [-D MB] [-c S] [-N] -- COMMAND…\n");
         return 2;
     }
     struct err e = ERR_INIT;
@@ -114,9 +156,7 @@ int main(int argc, char **argv)
         return fail(a.dir, &e);
     plan.uid = a.uid;
     plan.limits = a.limits;
-    if (box_seal(&plan, &e) < 0)
-        return fail("seal", &e);
-    execvpe(argv[optind], argv + optind, environ);
-    fprintf(stderr, "box-run: run \"%s\": %s\n", argv[optind], strerror(errno));
-    return 126;
+    plan.namespaces = a.namespaces;
+    return a.namespaces && a.profile == BOX_SCENE ? run_in_namespaces(&plan, argv + optind)
+                                                  : run(&plan, argv + optind);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ struct boxed {
     uid_t neighbour;
     enum box_level level;
     int dir_fd;
+    bool namespaces; /* set after boxed_init() */
 };
 
 static inline void boxed_init(struct boxed *b)
@@ -60,24 +62,9 @@ static inline void boxed_plan(const struct boxed *b, enum box_profile profile, s
         fail_msg("%s", e.text);
     p->uid = b->uid;
     p->dir_fd = b->dir_fd;
+    p->namespaces = b->namespaces;
     p->limits = (struct limits){
         .memory_bytes = 256 * MIB, .disk_bytes = 64 * MIB, .processes = 32, .cpu_ms = 20000};
-}
-
-/* The child's pid; it ends with what `inside` returns. */
-static inline pid_t boxed_start(const struct box_plan *p, int (*inside)(void *), void *arg)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid > 0)
-        return pid;
-    struct err e = ERR_INIT;
-    if (box_seal(p, &e) < 0) {
-        dprintf(2, "%s\n", e.text);
-        _exit(SEAL_FAILED);
-    }
-    _exit(inside(arg));
 }
 
 static inline int boxed_wait(pid_t pid)
@@ -86,6 +73,56 @@ static inline int boxed_wait(pid_t pid)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     return status;
+}
+
+static inline void __attribute__((noreturn))
+boxed_inside(const struct box_plan *p, int (*inside)(void *), void *arg)
+{
+    struct err e = ERR_INIT;
+    if (box_seal(p, &e) < 0) {
+        dprintf(2, "%s\n", e.text);
+        _exit(SEAL_FAILED);
+    }
+    _exit(inside(arg));
+}
+
+/* What the warden is to a scene: the parent of pid 2; ends as that did. */
+static inline void __attribute__((noreturn))
+boxed_warden(const struct box_plan *p, int (*inside)(void *), void *arg)
+{
+    struct err e = ERR_INIT;
+    pid_t reaper_pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (box_pids_begin(&reaper_pid, &e) < 0) {
+        dprintf(2, "%s\n", e.text);
+        _exit(SEAL_FAILED);
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        boxed_inside(p, inside, arg);
+    close_range(3, ~0u, 0); /* a pipe of the test's ends when the box does */
+    int status = boxed_wait(pid);
+    kill(reaper_pid, SIGKILL);
+    boxed_wait(reaper_pid);
+    if (WIFSIGNALED(status)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
+    _exit(WEXITSTATUS(status));
+}
+
+/* The child's pid; it ends with what `inside` returns. In namespaces, that is of
+ * a warden of the box. */
+static inline pid_t boxed_start(const struct box_plan *p, int (*inside)(void *), void *arg)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    if (p->namespaces && p->profile == BOX_SCENE)
+        boxed_warden(p, inside, arg);
+    boxed_inside(p, inside, arg);
 }
 
 static inline int boxed_run(const struct boxed *b, enum box_profile profile, int (*inside)(void *),

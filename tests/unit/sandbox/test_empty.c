@@ -158,6 +158,13 @@ static int setup(void **state)
     return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
+static int setup_namespaces(void **state)
+{
+    int rc = setup(state);
+    box.namespaces = true;
+    return rc;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,5 +176,7 @@ int main(void)
         cmocka_unit_test(test_zombie_counts_as_gone),
         cmocka_unit_test(test_spares_its_own_uid),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    int failed = cmocka_run_group_tests_name("test_empty", tests, setup, NULL);
+    return failed +
+           cmocka_run_group_tests_name("test_empty_in_namespaces", tests, setup_namespaces, NULL);
 }

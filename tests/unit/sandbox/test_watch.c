@@ -403,6 +403,13 @@ static int setup(void **state)
     return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
+static int setup_namespaces(void **state)
+{
+    int rc = setup(state);
+    box.namespaces = true;
+    return rc;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,5 +425,7 @@ int main(void)
         cmocka_unit_test(test_looks_sooner_near_the_limit),
         cmocka_unit_test(test_within_the_limits),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    int failed = cmocka_run_group_tests_name("test_watch", tests, setup, NULL);
+    return failed +
+           cmocka_run_group_tests_name("test_watch_in_namespaces", tests, setup_namespaces, NULL);
 }

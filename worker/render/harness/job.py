@@ -60,6 +60,7 @@ def box_plan(start: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         **start["limits"],
         "level": start["level"],
         "filter": FILTERS[start["level"]],
+        "namespaces": start["namespaces"],
         "parent_pid": start["parent_pid"],
         "uid": start["uid"],
         "gid": start["gid"],

@@ -96,13 +96,14 @@ def warden(job: socket.socket, run: ModuleType, about: dict) -> None:
     job.send(json.dumps({"about": about}).encode())
     start, fds = receive_start(job)
     start["parent_pid"] = os.getpid()
+    init_pid = native.begin_pids(job.fileno()) if start["namespaces"] else 0
     scene_pid = os.fork()
     if scene_pid == 0:
         run.main(job.detach(), start, fds, about)
         os._exit(0)
     for fd in fds:
         os.close(fd)
-    native.guard(job.fileno(), scene_pid, start["uid"])
+    native.guard(job.fileno(), scene_pid, init_pid, start["uid"])
 
 
 def reap(*_: object) -> None:

@@ -27,6 +27,7 @@
 struct guard {
     int job_fd, signal_fd;
     pid_t scene_pid;
+    pid_t init_pid; /* pid 1 of the scene's PID namespace; 0: it has none */
     uid_t uid;
     bool scene_gone;
     int64_t told_cpu_ms;
@@ -37,7 +38,7 @@ static int64_t timeval_ms(const struct timeval *t)
     return (int64_t)t->tv_sec * 1000 + t->tv_usec / 1000;
 }
 
-/* CPU time of all that was reaped, and the largest of their memories. */
+/* CPU time of all that was reaped by us, and the largest of their memories. */
 static int64_t children_used(long *ret_maxrss_kb)
 {
     struct rusage u;
@@ -46,9 +47,22 @@ static int64_t children_used(long *ret_maxrss_kb)
     return timeval_ms(&u.ru_utime) + timeval_ms(&u.ru_stime);
 }
 
+/* After the scene was reaped, for pid 1 ends last of all: what lives on in the
+ * namespace dies with it, at once, and what it has reaped is in our count. */
+static void end_namespace(struct guard *g)
+{
+    if (!g->init_pid)
+        return;
+    kill(g->init_pid, SIGTERM);
+    while (waitpid(g->init_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    g->init_pid = 0;
+}
+
 static void tell_scene_gone(struct guard *g, int status)
 {
     long maxrss_kb;
+    end_namespace(g);
     int64_t cpu_ms = children_used(&maxrss_kb);
     g->scene_gone = true;
     native_say(g->job_fd, "{\"exit\":%d,\"cpu_ms\":%lld,\"maxrss_kb\":%ld}", status,
@@ -75,6 +89,8 @@ static bool reap(struct guard *g)
             break;
         if (pid < 0 && errno == ECHILD)
             return false;
+        if (pid == g->init_pid) /* and all of its namespace with it */
+            g->init_pid = 0;
         if (pid == g->scene_pid)
             tell_scene_gone(g, status);
     }
@@ -92,11 +108,17 @@ static void __attribute__((noreturn)) finish(const struct guard *g)
 }
 
 /* The keeper is gone: so is the job. */
-static void __attribute__((noreturn)) abandon(const struct guard *g)
+static void __attribute__((noreturn)) abandon(struct guard *g)
 {
     struct err e = ERR_INIT;
     if (!g->scene_gone)
         kill(g->scene_pid, SIGKILL);
+    if (g->init_pid) {
+        kill(g->init_pid, SIGKILL);
+        while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+            ;
+        _exit(0); /* nothing could be forked now that pid 1 is dead */
+    }
     (void)box_empty(g->uid, getpid(), EMPTY_WITHIN_MS, &e); /* nobody is left to hear of it */
     _exit(0);
 }
@@ -145,17 +167,32 @@ PyObject *native_become_warden(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyObject *native_begin_pids(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int job_fd;
+    pid_t init_pid = 0;
+    struct err e = ERR_INIT;
+    if (!PyArg_ParseTuple(args, "i:begin_pids", &job_fd))
+        return NULL;
+    if (box_pids_begin(&init_pid, &e) < 0)
+        native_fail(job_fd, &e);
+    native_say(job_fd, "{\"init\":%d}", (int)init_pid);
+    return PyLong_FromLong(init_pid);
+}
+
 PyObject *native_guard(PyObject *self, PyObject *args)
 {
     (void)self;
-    int job_fd, scene_pid;
+    int job_fd, scene_pid, init_pid;
     unsigned uid;
-    if (!PyArg_ParseTuple(args, "iiI:guard", &job_fd, &scene_pid, &uid))
+    if (!PyArg_ParseTuple(args, "iiiI:guard", &job_fd, &scene_pid, &init_pid, &uid))
         return NULL;
+    native_say(job_fd, "{\"scene\":%d}", scene_pid);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    struct guard g = {.job_fd = job_fd, .scene_pid = scene_pid, .uid = uid};
+    struct guard g = {.job_fd = job_fd, .scene_pid = scene_pid, .init_pid = init_pid, .uid = uid};
     g.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (g.signal_fd < 0)
         abandon(&g);

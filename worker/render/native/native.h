@@ -7,8 +7,10 @@
  *
  * The warden and the scene process report to the keeper over the job socket
  * (SOCK_SEQPACKET), one JSON object a message:
- *   {"warden":PID} {"setup_failed":TEXT}
- *   {"sealed":PID,"at_ms":BOOTTIME,"us":[BEGAN,PLANNED,SEALED]}
+ *   {"warden":PID} {"init":PID} {"scene":PID}   as the keeper sees them
+ *   {"setup_failed":TEXT}
+ *   {"sealed":PID,"at_ms":BOOTTIME,"us":[BEGAN,PLANNED,SEALED]}   PID as the
+ *                                  scene sees itself
  *   {"tripwires":"active" or why not}   with their listener (sandbox/box.h)
  *   {"reaped_cpu_ms":N}            used by what was reaped so far
  *   {"exit":STATUS,"cpu_ms":N,"maxrss_kb":N}   the scene process has ended
@@ -23,10 +25,15 @@
 /* Sends one message; what the keeper no longer reads is dropped. */
 void native_say(int job_fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Says {"setup_failed"} and ends this process. */
+struct err;
+void native_fail(int job_fd, const struct err *e) __attribute__((noreturn));
+
 extern PyTypeObject ring_type;
 PyObject *native_filters(PyObject *self, PyObject *args);
 PyObject *native_seal(PyObject *self, PyObject *args);
 PyObject *native_guard(PyObject *self, PyObject *args);
+PyObject *native_begin_pids(PyObject *self, PyObject *args);
 PyObject *native_become_warden(PyObject *self, PyObject *args);
 
 #endif

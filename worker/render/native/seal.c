@@ -14,7 +14,7 @@
 
 #define SEAL_FAILED_STATUS 125
 
-static void __attribute__((noreturn)) fail(int job_fd, const struct err *e)
+void native_fail(int job_fd, const struct err *e)
 {
     char text[sizeof e->text];
     size_t n = 0;
@@ -97,6 +97,7 @@ static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
     p->uid = (uid_t)number(plan, "uid");
     p->gid = (gid_t)number(plan, "gid");
     p->limits = limits_from(plan);
+    p->namespaces = number(plan, "namespaces") != 0;
     p->parent_death = true;
     p->parent_pid = (pid_t)number(plan, "parent_pid");
     p->dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -147,7 +148,7 @@ PyObject *native_seal(PyObject *self, PyObject *args)
     struct err e = ERR_INIT;
     int64_t began_us = clock_now_us();
     if (standard_descriptors((int)number(plan, "log_fd"), &e) < 0 || make_plan(&p, plan, &e) < 0)
-        fail(job_fd, &e);
+        native_fail(job_fd, &e);
     box_plan_keep(&p, job_fd);
     listen_to_tripwires(&p, job_fd);
     int64_t planned_us = clock_now_us();
@@ -156,7 +157,7 @@ PyObject *native_seal(PyObject *self, PyObject *args)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (box_seal(&p, &e) < 0)
-        fail(job_fd, &e);
+        native_fail(job_fd, &e);
     int64_t sealed_us = clock_now_us();
     native_say(job_fd, "{\"sealed\":%d,\"at_ms\":%lld,\"us\":[%lld,%lld,%lld]}", (int)getpid(),
                (long long)(sealed_us / 1000), (long long)began_us, (long long)planned_us,
