@@ -24,6 +24,9 @@ from manim import Scene
 TARGETS: dict[str, Any] = {}
 """What the runner prepared for this scene, by name (README.md lists it)."""
 
+PARENTS = [pid for pid in [os.getppid()] if pid]
+"""The parent; nobody in a PID namespace of its own, where 0 would mean oneself."""
+
 CANARY = re.compile(rb"CANARY-[a-z]+-[0-9a-f]{32}")
 """What no scene may ever get to see. The pattern itself does not match it."""
 

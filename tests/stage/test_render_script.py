@@ -57,7 +57,10 @@ def test_siblings_are_there_and_cannot_be_written(
 ) -> None:
     ended = render_script(folder, monkeypatch)
     assert ended.outcome == "completed", ended.result
-    assert ended.log.splitlines() == ["heard: sibling data", "PermissionError", "PermissionError"]
+    heard, *refused = ended.log.splitlines()
+    # A read-only mount says EROFS, which Python has no name of its own for.
+    assert heard == "heard: sibling data" and len(refused) == 2
+    assert set(refused) <= {"PermissionError", "OSError"}
     assert (folder / "data.txt").read_text() == "data"
     assert not (folder / "new.txt").exists()
 

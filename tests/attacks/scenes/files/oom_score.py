@@ -7,7 +7,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in ("self", os.getpid(), os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
+        for pid in ("self", os.getpid(), *PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
             for name in ("oom_score_adj", "oom_adj", "comm", "timerslack_ns", "coredump_filter", "clear_refs", "autogroup", "loginuid"):
                 if name == "comm" and pid in ("self", os.getpid()):
                     continue  # its own name is its own

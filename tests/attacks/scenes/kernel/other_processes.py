@@ -7,7 +7,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in (os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
+        for pid in (*PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
             forbidden("kcmp", pid, os.getpid(), 0, 0, 0)
             fd = attempt(f"pidfd of {pid}", lambda: syscall("pidfd_open", pid, 0), lambda _: False)
             forbidden("pidfd_getfd", fd if fd is not None else -1, 0, 0)

@@ -17,5 +17,5 @@ class Attack(Trial):
                 continue
             breach(f"{fd} is a socket")
             attempt(f"receive on {fd}", lambda: sock.recvmsg(10, socket.CMSG_SPACE(array.array("i").itemsize), socket.MSG_DONTWAIT))
-        for pid in (TARGETS["worker_pid"], os.getppid(), TARGETS["neighbour_pid"]):
+        for pid in (TARGETS["worker_pid"], *PARENTS, TARGETS["neighbour_pid"]):
             attempt(f"pidfd of {pid}", lambda: syscall("pidfd_getfd", os.pidfd_open(pid), 0, 0))

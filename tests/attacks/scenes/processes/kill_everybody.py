@@ -10,7 +10,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in (os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"], 1):
+        for pid in (*PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"], 1):
             attempt(f"kill {pid}", lambda: os.kill(pid, signal.SIGKILL))
         try:
             os.kill(-1, signal.SIGKILL)

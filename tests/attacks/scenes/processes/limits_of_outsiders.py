@@ -8,7 +8,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in (os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
+        for pid in (*PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
             attempt(f"limits of {pid}", lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, 8)))
             attempt(f"read limits of {pid}", lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE))
             attempt(f"pin {pid}", lambda: os.sched_setaffinity(pid, {0}))

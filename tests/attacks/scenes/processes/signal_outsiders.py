@@ -8,7 +8,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        pids = [1, os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
+        pids = [1, *PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
         for pid in pids + numbers(TARGETS["zygote_pids"]):
             attempt(f"kill {pid}", lambda: os.kill(pid, 0))
             attempt(f"stop group {pid}", lambda: os.kill(-pid, 0)) if pid > 1 else None

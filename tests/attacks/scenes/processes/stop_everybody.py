@@ -10,7 +10,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in (os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
+        for pid in (*PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]):
             for signo in (signal.SIGSTOP, signal.SIGCONT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
                 attempt(f"{signo.name} to {pid}", lambda: os.kill(pid, signo))
         try:

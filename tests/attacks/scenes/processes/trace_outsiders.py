@@ -12,7 +12,7 @@ class Attack(Trial):
     def attack(self):
         room = ctypes.create_string_buffer(64)
         here = (ctypes.c_void_p * 2)(ctypes.addressof(room), 64)
-        pids = [os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
+        pids = [*PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
         for pid in pids + numbers(TARGETS["zygote_pids"]):
             forbidden("ptrace", ATTACH, pid, 0, 0)
             forbidden("ptrace", SEIZE, pid, 0, 0)

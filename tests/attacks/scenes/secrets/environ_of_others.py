@@ -7,7 +7,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        pids = [1, os.getppid(), TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
+        pids = [1, *PARENTS, TARGETS["worker_pid"], TARGETS["neighbour_pid"], TARGETS["outsider_pid"]]
         for pid in pids + numbers(TARGETS["zygote_pids"]):
             read_forbidden(f"/proc/{pid}/environ")
         attempt("list /proc", lambda: os.listdir("/proc"))

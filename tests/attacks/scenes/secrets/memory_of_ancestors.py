@@ -7,7 +7,7 @@ from attack import *
 
 class Attack(Trial):
     def attack(self):
-        for pid in [os.getppid(), TARGETS["worker_pid"], *numbers(TARGETS["zygote_pids"])]:
+        for pid in [*PARENTS, TARGETS["worker_pid"], *numbers(TARGETS["zygote_pids"])]:
             def peek():
                 with open(f"/proc/{pid}/maps") as maps:
                     begin = int(maps.readline().split("-")[0], 16)
