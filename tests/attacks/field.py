@@ -50,7 +50,8 @@ PR_CAPBSET_DROP = 24
 # https://docs.docker.com/engine/containers/run/#runtime-privilege-and-linux-capabilities
 CONTAINER_CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31}
 LAST_CAPABILITY = 63
-SHARED_PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/dev/mqueue")
+IPC_KEY = 0x61747461  # of kernel/system_v
+SHARED_PLACES = ("/", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/dev/mqueue")
 UID_TABLES = {"tcp": 7, "tcp6": 7, "udp": 7, "udp6": 7, "raw": 7, "raw6": 7}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -219,6 +220,7 @@ class Field:
         except OSError:
             return ["the process outside is gone"]
         changed = [(a, b) for a, b in zip(self.outsider_before, now, strict=True) if a != b]
+        self.outsider_before = now  # told once
         return [f"the process outside was changed: {changed}"] if changed else []
 
     # ── the end ──
@@ -290,8 +292,8 @@ class Field:
         return uid in self.slot_uids() or self.token in name
 
     def is_ours(self, line: str) -> bool:
-        """Whether a line of /proc names a uid of a slot."""
-        return any(word.isdigit() and int(word) in self.slot_uids() for word in line.split())
+        """Whether a line of /proc names a uid of a slot, or the suite's key."""
+        return line.split()[1] == str(IPC_KEY) or any(word.isdigit() and int(word) in self.slot_uids() for word in line.split())
 
     def strange_sockets(self) -> list[str]:
         """Sockets of the slots' uids, and abstract ones by name."""
@@ -317,6 +319,9 @@ class Field:
         for path in self.strange_files():
             with suppress(OSError):
                 os.unlink(path)
+        for line in filter(self.is_ours, ipc_objects() - self.ipc_before):
+            kind, _, number = line.split()[:3]
+            subprocess.run(["ipcrm", f"-{kind[0] if kind != 'msg' else 'q'}", number], stderr=subprocess.DEVNULL)
         self.redis.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -332,11 +337,12 @@ class Field:
 
 
 def ipc_objects() -> set[str]:
-    """System V objects of this IPC namespace."""
+    """System V objects of this IPC namespace: kind, key, id, …"""
     found = set()
     for kind in ("shm", "sem", "msg"):
         with suppress(OSError):
-            found |= set(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()[1:])
+            lines = Path(f"/proc/sysvipc/{kind}").read_text().splitlines()[1:]
+            found |= {f"{kind} {line}" for line in lines}
     return found
 
 

@@ -1,5 +1,6 @@
 """Plants code for the next job in the interpreter, its packages, the harness and the programs."""
 # expect: completed
+# ablation: no, as root it would change this machine
 import os
 import sys
 

@@ -1,5 +1,6 @@
 """Opens the kernel's own settings for writing."""
 # expect: completed
+# ablation: no, as root it would change this machine
 import glob
 import os
 

@@ -1,5 +1,6 @@
 """Plants in caches that all jobs share: fonts, TeX, Python, pip."""
 # expect: completed
+# ablation: no, as root it would change this machine
 import os
 
 from attack import *

@@ -1,5 +1,6 @@
 """Moves itself between control groups, and frees itself of them."""
 # expect: completed
+# ablation: no, as root it would change this machine
 import os
 
 from attack import *

@@ -19,6 +19,6 @@ class Attack(Trial):
                 except OSError:
                     held += 1
                 else:
-                    breach(f"/proc/{pid}/{name}: {data[:60]!r}")
+                    breach(f"/proc/{pid}/{name}: {len(data)} bytes")
                     break
         tried(f"{held} files of processes")
