@@ -80,9 +80,9 @@ def run_row(row: Row, build: Path, scenes: list[SceneFile]) -> None:
     product = build if row.layers == "nothing" else build_without(build, row.layers)
     todo = list(scenes)
     while todo:
-        field = fields.Field(LEVEL, product)
+        field = fields.Field(fields.PLACES[LEVEL], product)
         try:
-            verdicts = Trial(field, LEVEL, row.take).run(todo)
+            verdicts = Trial(field, row.take).run(todo)
             row.left += field.stop()
         finally:
             field.close()

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,30 @@ def as_user(uid: int) -> Callable[[], None]:
     return become
 
 
-def preparation(level: str, uid: int) -> Callable[[], None]:
-    """What the worker's process does before it is one."""
-    if os.geteuid() != 0 or level == "strong":
-        return house.clean_of_quits
-    return as_user(uid) if level == "basic" else as_container
+@dataclass(frozen=True)
+class Place:
+    """Where a worker runs: the level that its results must name, and its rights."""
+
+    name: str
+    level: str
+    rights: str  # user, container, host
+
+    def preparation(self, uid: int) -> Callable[[], None]:
+        """What the worker's process does before it is one."""
+        if os.geteuid() != 0 or self.rights == "host":
+            return house.clean_of_quits
+        return as_user(uid) if self.rights == "user" else as_container
+
+
+PLACES = {
+    place.name: place
+    for place in (
+        Place("basic", "basic", "user"),
+        Place("standard", "standard", "container"),
+        Place("host", "standard", "host"),  # with namespaces where the kernel gives them
+        Place("strong", "strong", "host"),
+    )
+}
 
 
 def status_of(pid: int) -> tuple[Any, ...]:
@@ -102,8 +122,9 @@ def status_of(pid: int) -> tuple[Any, ...]:
 class Field:
     """All of it, for one level and one build."""
 
-    def __init__(self, level: str, build: Path) -> None:
-        self.level = level
+    def __init__(self, place: Place, build: Path) -> None:
+        self.place = place
+        self.level = place.level
         self.directory = Path(tempfile.mkdtemp(prefix="manimd-attacks-"))
         self.directory.chmod(0o755)
         self.token = f"attack-{os.urandom(6).hex()}"
@@ -165,7 +186,7 @@ class Field:
             stderr=subprocess.PIPE,
             env=house.environment(**more),
             cwd="/",
-            preexec_fn=preparation(self.level, self.base),
+            preexec_fn=self.place.preparation(self.base),
         )
 
     def start_neighbour(self) -> None:
@@ -178,10 +199,12 @@ class Field:
         self.neighbour_pid = house.until("the neighbour runs", lambda: self.find_by_directory(self.neighbour_dir))
 
     def find_by_directory(self, directory: Path) -> int:
-        """The process that works in a directory."""
+        """The process that works in a directory (of whose name it may know less than we do)."""
+        there = directory.stat()
         for pid in house.processes():
             with suppress(OSError):
-                if os.readlink(f"/proc/{pid}/cwd") == str(directory):
+                here = os.stat(f"/proc/{pid}/cwd")
+                if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
                     return pid
         return 0
 
@@ -351,16 +374,19 @@ def mounts() -> set[str]:
     return set(Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-def levels_here(build: Path) -> dict[str, str]:
-    """Levels, each with the reason for which it is not to be had here (or "")."""
+def places_here(build: Path) -> dict[str, str]:
+    """Places, each with the reason for which it is not to be had here (or "")."""
     done = subprocess.run([str(build / "manimd"), "doctor", "--json"], capture_output=True, text=True)
-    best = json.loads(done.stdout)["sandbox"]["detail"].split()[1].strip(";,")
+    found = json.loads(done.stdout)
+    best = found["sandbox"]["detail"].split()[1].strip(";,")
     order = ["none", "basic", "standard", "strong"]
     reach = order.index(best) if best in order else 0
     reasons = {}
-    for level in order[1:]:
-        there = order.index(level) <= reach
-        reasons[level] = "" if there else f"not applicable: manimd doctor finds level {best} here"
+    for place in PLACES.values():
+        there = order.index(place.level) <= reach
+        reasons[place.name] = "" if there else f"not applicable: manimd doctor finds level {best} here"
+    if best != "standard" or found.get("box.namespaces", {}).get("state") != "ok":
+        reasons["host"] = f"not applicable: manimd doctor finds no namespaces at level standard, or a better level: {best}"
     return reasons
 
 

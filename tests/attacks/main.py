@@ -18,8 +18,9 @@ from typing import Any
 
 import ablation
 import field as fields
+import selftest
 from judge import Verdict
-from scene_file import LEVELS, SceneFile, load
+from scene_file import SceneFile, load
 from trial import Trial
 
 SAMPLE = 12  # scenes at the levels below the one that is checked in full
@@ -32,29 +33,37 @@ class Teller:
     def __init__(self, as_json: bool, total: int) -> None:
         self.as_json = as_json
         self.total = total
+        self.place = ""
         self.passed = 0
         self.failed: list[str] = []
         self.absent: list[str] = []
 
     def verdict(self, verdict: Verdict) -> None:
         """One scene has ended."""
-        title = f"{verdict.level} {verdict.scene.title}"
+        title = f"{self.place} {verdict.scene.title}"
         why = [f"BREACH {b}" for b in verdict.breaches] + verdict.complaints
         self.count(title, why)
         if self.as_json:
-            self.line({"scene": verdict.scene.title, "level": verdict.level, "outcome": verdict.outcome}
+            self.line({"scene": verdict.scene.title, "level": self.place, "outcome": verdict.outcome}
                       | {"breaches": verdict.breaches, "complaints": verdict.complaints}
                       | {"seconds": round(verdict.seconds, 2)})  # fmt: skip
         else:
             self.person(f"{title} ({verdict.outcome}, {verdict.seconds:.1f} s)", why)
 
-    def whole(self, level: str, complaints: list[str]) -> None:
+    def whole(self, complaints: list[str]) -> None:
         """What is left when a level is done counts as one test."""
-        self.count(f"{level} nothing is left", complaints)
+        self.count(f"{self.place} nothing is left", complaints)
         if self.as_json:
-            self.line({"scene": "", "level": level, "complaints": complaints})
+            self.line({"scene": "", "level": self.place, "complaints": complaints})
         else:
-            self.person(f"{level} nothing is left, no secret is out", complaints)
+            self.person(f"{self.place} nothing is left, no secret is out", complaints)
+
+    def selftest(self) -> None:
+        """Does the judge see?"""
+        for name, wrong in selftest.run().items():
+            title = f"judge: {name}"
+            self.count(title, [wrong] if wrong else [])
+            self.person(title, [wrong] if wrong else [])
 
     def not_here(self, level: str, reason: str) -> None:
         """A level that this machine does not offer."""
@@ -101,23 +110,24 @@ def sample(scenes: list[SceneFile], seed: int) -> list[SceneFile]:
 
 
 def wanted(arguments: argparse.Namespace, scenes: list[SceneFile]) -> dict[str, list[SceneFile]]:
-    """Which scenes at which level."""
-    levels = [arguments.level] if arguments.level else list(LEVELS)
-    chosen = {level: [s for s in scenes if level in s.levels] for level in levels}
+    """Which scenes in which place."""
+    places = [arguments.level] if arguments.level else list(fields.PLACES)
+    chosen = {place: [s for s in scenes if fields.PLACES[place].level in s.levels] for place in places}
     if arguments.check:
-        chosen = {level: of if level == CHECKED else sample(of, arguments.seed) for level, of in chosen.items()}
+        chosen = {place: of if place == CHECKED else sample(of, arguments.seed) for place, of in chosen.items()}
     return chosen
 
 
-def run_level(level: str, scenes: list[SceneFile], build: Path, teller: Teller) -> None:
+def run_place(name: str, scenes: list[SceneFile], build: Path, teller: Teller) -> None:
     """One field, all of its scenes, and what is left."""
-    field = fields.Field(level, build)
+    field = fields.Field(fields.PLACES[name], build)
+    teller.place = name
     try:
-        verdicts = Trial(field, level, teller.verdict).run(scenes)
+        verdicts = Trial(field, teller.verdict).run(scenes)
         complaints = field.stop()
         if missed := len(scenes) - len(verdicts):
             complaints.append(f"{missed} scenes were not run")
-        teller.whole(level, complaints)
+        teller.whole(complaints)
     finally:
         field.close()
 
@@ -131,7 +141,7 @@ def main() -> int:
     parser.add_argument("--without", help="only this row of the ablation; writes nothing")
     parser.add_argument("--family", help="only this family")
     parser.add_argument("--scene", help="only scenes whose FAMILY/NAME holds this")
-    parser.add_argument("--level", choices=LEVELS, help="only this level")
+    parser.add_argument("--level", choices=list(fields.PLACES), help="only this level (host: standard, with the host's rights)")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="draws the sample and the order")
     parser.add_argument("--json", action="store_true", help="a JSON line for each scene")
     parser.add_argument("--list", action="store_true", help="the scenes, and nothing else")
@@ -148,15 +158,18 @@ def main() -> int:
         document = not (arguments.family or arguments.scene or arguments.without)
         return ablation.run(build, scenes, arguments.without, document)
     chosen = wanted(arguments, scenes)
-    here = fields.levels_here(build)
-    teller = Teller(arguments.json, sum(len(of) + 1 for level, of in chosen.items() if not here[level]))
+    here = fields.places_here(build)
+    teller = Teller(arguments.json, sum(len(of) + 1 for place, of in chosen.items() if not here[place]))
     if not arguments.json:
         print(f"attacks: {len(scenes)} scenes, seed {arguments.seed}", flush=True)
-    for level, of in chosen.items():
-        if here[level]:
-            teller.not_here(level, here[level])
+    if not (arguments.json or arguments.family or arguments.scene):
+        teller.total += len(selftest.CASES)
+        teller.selftest()
+    for place, of in chosen.items():
+        if here[place]:
+            teller.not_here(place, here[place])
         elif of:
-            run_level(level, of, build, teller)
+            run_place(place, of, build, teller)
     return teller.end()
 
 

@@ -29,9 +29,8 @@ class Running:
 class Trial:
     """One field's worth of scenes."""
 
-    def __init__(self, field: fields.Field, level: str, tell: Callable[[Verdict], None]) -> None:
+    def __init__(self, field: fields.Field, tell: Callable[[Verdict], None]) -> None:
         self.field = field
-        self.level = level
         self.tell = tell
         self.running: dict[str, Running] = {}
         self.verdicts: list[Verdict] = []
@@ -78,7 +77,7 @@ class Trial:
     def judge(self, running: Running, result: dict[str, Any]) -> None:
         """Look at everything that came of it."""
         del self.running[running.job_id]
-        verdict = Verdict(running.scene, self.level, fields.now() - running.began, str(result.get("outcome")))
+        verdict = Verdict(running.scene, self.field.level, fields.now() - running.began, str(result.get("outcome")))
         events = [e for e in self.field.queue.events() if running.job_id in json.dumps(e)] if self.field.alive() else []
         canaries = [*self.field.canaries.values(), *running.targets.canaries]
         outputs = stored(self.field.store, running.job_id)
