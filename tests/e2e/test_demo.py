@@ -19,6 +19,8 @@ SIZES = {"text_and_shapes": ("1280,720", "30"), "formulas": ("1280,720", "30"), 
 
 
 MOST_S = 60
+SOMEBODY = 65531
+NOTICE = "this is not root, so the scenes run in a sandbox of level basic"
 
 
 def sanitized() -> bool:
@@ -29,19 +31,24 @@ def sanitized() -> bool:
 class Demo:
     """One run, in a session of its own as a terminal gives it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, uid: int | None = None) -> None:
         self.tmp = directory / "tmp"
         self.out = directory / "out"
-        self.tmp.mkdir(mode=0o711)
+        self.home = directory / "home"
+        for path in (self.tmp, self.out, self.home):
+            path.mkdir(mode=0o711)
+            if uid is not None:
+                os.chown(path, uid, uid)
+        become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid is not None else []
         self.began = time.monotonic()
         self.before = set(house.descendants(os.getpid()))
         self.process = subprocess.Popen(
-            [str(ROOT / "scripts" / "demo"), str(self.out)],
+            [*become, str(ROOT / "scripts" / "demo"), str(self.out)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=environment(MANIMD=str(MANIMD), TMPDIR=str(self.tmp)),
+            env=environment(MANIMD=str(MANIMD), TMPDIR=str(self.tmp), HOME=str(self.home)),
             preexec_fn=house.clean_of_quits,
         )
         self.lines = house.Lines(self.process.stdout)
@@ -55,7 +62,7 @@ class Demo:
         """No process, no temporary file."""
         house.reap_orphans(self.before)
         house.until("no process is left", lambda: not set(house.descendants(os.getpid())) - self.before, 10)
-        assert list(self.tmp.iterdir()) == []
+        assert list(self.tmp.iterdir()) == [] and list(self.home.iterdir()) == []
 
 
 @pytest.fixture
@@ -109,3 +116,35 @@ def test_ctrl_c_leaves_nothing_behind(moment: str, demo: Demo) -> None:
     assert house.wait_exit(demo.process, 20) == 130
     demo.lines.join()
     demo.assert_nothing_left()
+
+
+@pytest.fixture
+def somebodys_demo(directory: Path) -> Iterator[Demo]:
+    """The same by somebody who is not root."""
+    if os.geteuid() != 0:
+        pytest.skip("not applicable: only root can become somebody else; every other test here runs without root")
+    run = Demo(directory, uid=SOMEBODY)
+    yield run
+    if run.process.poll() is None:
+        os.killpg(run.process.pid, signal.SIGTERM)
+        house.wait_exit(run.process)
+
+
+def test_without_root(somebodys_demo: Demo) -> None:
+    """One sentence of notice; the level is in the result; the videos are the user's own."""
+    somebodys_demo.end()
+    text = somebodys_demo.lines.join()
+    somebodys_demo.assert_nothing_left()
+    assert text.count(NOTICE) == 1
+    assert re.search(r'"level": "basic"', text), text
+    videos = sorted(somebodys_demo.out.rglob("*.mp4"))
+    assert len(videos) == 3 and all(video.stat().st_uid == SOMEBODY for video in videos)
+
+
+def test_ctrl_c_without_root(somebodys_demo: Demo) -> None:
+    """In mid-render: nothing of the user's is left either."""
+    somebodys_demo.lines.wait(r"\d+ ?%")
+    os.killpg(somebodys_demo.process.pid, signal.SIGINT)
+    assert house.wait_exit(somebodys_demo.process, 20) == 130
+    somebodys_demo.lines.join()
+    somebodys_demo.assert_nothing_left()
