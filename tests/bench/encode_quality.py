@@ -172,8 +172,19 @@ def ssim(file: Path, drawn: Drawn, matrix: str) -> tuple[float, float]:
     return found["yuv"], found["rgb"]
 
 
-def compare(scene: str, quality: str, root: Path) -> None:
-    """A row of the table for stock and one for ours."""
+@dataclass(frozen=True)
+class Row:
+    """What an encoder made of a scene."""
+
+    encoder: str
+    kib: float
+    yuv: float
+    rgb: float
+    cpu_s: float
+
+
+def compare(scene: str, quality: str, root: Path) -> tuple[Row, Row]:
+    """Stock's row of the table, and ours."""
     width, height, fps = QUALITIES[quality]
     drawn = Drawn(root, width, height, fps)
     size = [str(n) for n in (width, height, fps)]
@@ -190,11 +201,8 @@ def compare(scene: str, quality: str, root: Path) -> None:
         ("stock", joined, "bt601", stock_s),
         ("manimd", root / "ours/scene.mp4", "bt709", ours_s),
     )
-    for name, file, matrix, cpu_s in rows:
-        yuv, rgb = ssim(file, drawn, matrix)
-        kib = file.stat().st_size / 1024
-        print(f"| {scene} {quality} | {name} | {kib:.0f} | {yuv:.5f} | {rgb:.5f} | {cpu_s:.2f} |",
-              flush=True)  # fmt: skip
+    made = [Row(name, file.stat().st_size / 1024, *ssim(file, drawn, matrix), cpu_s) for name, file, matrix, cpu_s in rows]
+    return made[0], made[1]
 
 
 def main() -> int:
@@ -213,7 +221,10 @@ def main() -> int:
     for quality in words:
         for scene in SCENES:
             with tempfile.TemporaryDirectory() as root:
-                compare(scene, quality, Path(root))
+                rows = compare(scene, quality, Path(root))
+            for r in rows:
+                print(f"| {scene} {quality} | {r.encoder} | {r.kib:.0f} | {r.yuv:.5f} | {r.rgb:.5f} | {r.cpu_s:.2f} |",
+                      flush=True)  # fmt: skip
     return 0
 
 
