@@ -196,6 +196,28 @@ def test_stopped_while_it_fetches(
     queue.check(job_id)
 
 
+@pytest.mark.parametrize("how", ["drained", "killed"])
+def test_a_worker_that_goes_while_it_fetches(
+    queue: Queue, start_worker: WorkerMaker, files: Files, port: int, how: str
+) -> None:
+    """Another one fetches it again; nothing of the first is left."""
+    quick = options(files, lease_ms=1000, drain_timeout_s=0)
+    first = start_worker(**quick).ready()
+    files.serve("/hang", raw(then_wait=True))
+    job_id = queue.push(None, source=url(port, "/hang"))
+    until("it is asked for", lambda: files.asked)
+    if how == "drained":
+        first.stop()
+    else:
+        first.kill()
+    files.serve("/hang", GOOD.encode())
+    second = start_worker(**quick).ready()
+    result = queue.result(job_id)
+    assert result["state"] == "completed", json.dumps(result)
+    second.stop()
+    queue.check(job_id)
+
+
 def test_a_list_without_keys_stops_the_start(directory: Path, redis: Redis) -> None:
     """Said at once, not at the first job."""
     common = ["work", "--until-empty", f"--store-dir={directory}"]

@@ -136,7 +136,7 @@ static void on_end(void *arg, void *user, const struct attempt_end *end)
         outcome = OUTCOME_expired;
     own_free char *result = make_result(w, c, end, outcome);
     log_end(c, end, outcome, result);
-    if (is_abnormal(outcome))
+    if (end->stages[STAGE_RENDER].start_ms && is_abnormal(outcome))
         zygotes_spoiled(w->zygotes);
     if (w->spec.on_result)
         w->spec.on_result(w->spec.arg, end, result);
