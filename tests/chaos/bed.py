@@ -63,15 +63,26 @@ def reap_orphans() -> None:
                     os.waitpid(pid, os.WNOHANG)
 
 
+class Clock:
+    """A clock of processes that were started in `environment`, to be put wrong while they run."""
+
+    def __init__(self, file: Path, build: Path) -> None:
+        self._file = file
+        file.write_bytes(bytes(8))
+        self.environment = {"LD_PRELOAD": str(build / "clock_shim.so"), "CLOCK_SHIM_FILE": str(file)}
+
+    def set(self, seconds: float) -> None:
+        """Put it off by so much."""
+        with self._file.open("r+b") as file, mmap.mmap(file.fileno(), 8) as at:
+            at[:8] = int(seconds * 1e6).to_bytes(8, "little", signed=True)
+
+
 class Server(house.Redis):
     """A redis-server that can be hurt: its clock, its disk, its power."""
 
     def __init__(self, directory: Path, build: Path) -> None:
         super().__init__(directory)
-        self._shim = build / "clock_shim.so"
-        self._offset = directory / "offset"
-        self._offset.write_bytes(bytes(8))
-        self.full = False
+        self._clock = Clock(directory / "offset", build)
 
     def start(self) -> None:
         """Start it with our clock, deaf to the signal of a full disk."""
@@ -81,7 +92,7 @@ class Server(house.Redis):
         arguments += ["--auto-aof-rewrite-percentage", "0"]
         if house.server_version() >= (7, 0):  # before, DEBUG was open to everybody
             arguments += ["--enable-debug-command", "yes"]
-        environment = house.environment(LD_PRELOAD=str(self._shim), CLOCK_SHIM_FILE=str(self._offset))
+        environment = house.environment(**self._clock.environment)
         with (self.directory / "log").open("ab") as log:
             self.process = spawn(
                 [house.REDIS_SERVER, *arguments], stdout=log, stderr=log, env=environment, preexec_fn=deaf_to_limits
@@ -94,8 +105,7 @@ class Server(house.Redis):
 
     def set_clock(self, seconds: float) -> None:
         """Put its wall clock off by so much."""
-        with self._offset.open("r+b") as file, mmap.mmap(file.fileno(), 8) as at:
-            at[:8] = int(seconds * 1e6).to_bytes(8, "little", signed=True)
+        self._clock.set(seconds)
 
     def file(self) -> Path:
         """The append-only file that grows; before Redis 7 there was one only."""
@@ -134,6 +144,7 @@ class Member:
     def __init__(self, fleet: Fleet, name: str, options: dict[str, Any]) -> None:
         self.fleet = fleet
         self.name = name
+        self.environment: dict[str, str] = options.pop("environment", {})
         self.options = options
         self.log = fleet.bed.directory / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -149,7 +160,8 @@ class Member:
                 self.fleet.command(self.options),
                 stdout=log,
                 stderr=log,
-                env=house.environment(TMPDIR=str(self.fleet.bed.tmp), MANIMD_CONFIG=str(self.fleet.bed.conf)),
+                env=house.environment(TMPDIR=str(self.fleet.bed.tmp), MANIMD_CONFIG=str(self.fleet.bed.conf),
+                                      **self.environment),
                 preexec_fn=house.clean_of_quits,
             )
         self.excused = self.hung_up = False

@@ -56,14 +56,15 @@ def experiments() -> list[Experiment]:
     every = [
         w.killed_in_mid_render, w.stopped_beyond_its_lease, w.stages_that_end_badly, w.stages_killed_at_random,
         w.poison, w.cancel_races, w.rolling_deploy, w.told_twice, w.evicted,
-        r.redis_killed, r.power_cut, r.redis_away, r.client_kill_storm, r.beats_in_a_black_hole,
+        r.redis_killed, r.power_cut, r.redis_away, r.ten_minutes_by_its_clock, r.client_kill_storm, r.beats_in_a_black_hole,
         r.commands_in_a_black_hole, r.blocker_in_a_black_hole, r.everything_in_a_black_hole, r.clock_an_hour_off,
         r.memory_full, r.disk_full, r.scripts_flushed, r.flushed_all, r.indexes_deleted, r.garbage_flood,
         r.keys_of_the_wrong_kind, r.half_a_hash, r.two_of_everything, r.killed_by_signal_while_redis_is_away,
         r.conflict, of_scripts.every_transition,
     ]  # fmt: skip
     found = [Experiment(selftest.checker_sees, checked=False)] + [Experiment(scenario) for scenario in every]
-    found.append(Experiment(w.a_stage_that_never_ends, bounded=False))
+    for scenario in (r.away_for_eleven_minutes, r.away_for_nine_minutes, w.a_stage_that_never_ends):
+        found.append(Experiment(scenario, bounded=False))
     for script in w.BOUNDARIES:
         for after in (False, True):
             for how in ("kill", "cut"):

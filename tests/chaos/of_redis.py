@@ -11,8 +11,8 @@ import time
 from contextlib import suppress
 
 import checker
-from bed import AWAY, LEASE_MS, PREFIX, house, spawn
-from jobs import MALFORMED, Wish
+from bed import AWAY, LEASE_MS, PREFIX, Clock, house, spawn
+from jobs import CANCELLED, DONE, MALFORMED, Wish, cancel
 from trial import NotApplicable, Trial, lease_passes
 
 
@@ -75,6 +75,65 @@ def redis_away(t: Trial) -> None:
     t.bed.server.start()
     _never_retried(t, *t.ledger.wishes)
     assert t.count("reaped") == 0
+
+
+GIVE_UP_S = 600  # GIVE_UP_MS of worker/intake/queue_beat.c
+
+
+def ten_minutes_by_its_clock(t: Trial) -> None:
+    """8: the boundary itself, by the worker's own clock: kept just before, given up just after.
+
+    What it had finished is held all the same, and said when Redis is back.
+    """
+    clock = Clock(t.bed.directory / "boot", t.bed.build)
+    limits = {"timeout_s": 3600, "max_timeout_s": 3600, "environment": clock.environment | {"CLOCK_SHIM_BOOT": "1"}}
+    member = t.workers(1, keep=False, slots=2, **limits)[0]
+    t.push("short", sleep_ms=1500)
+    t.push("long", sleep_ms=15000)
+    for name in t.ledger.wishes:
+        t.wait(name, "active")
+    t.bed.server.crash()
+    t.until("one is finished", lambda: len(member.stages()) == 1)
+    clock.set(GIVE_UP_S - 30)
+    time.sleep(2)  # it beats in vain, every second
+    assert len(member.stages()) == 1, "a render was given up before its time"
+    clock.set(GIVE_UP_S + 30)
+    t.until("the render is given up, without Redis", lambda: not member.stages(), 10)
+    assert member.alive
+    t.bed.server.start()
+    _never_retried(t, "short")
+    found = t.wait("long", "completed", patience_s=60)
+    assert (found["attempt"], found["crashes"]) == ("2", "1"), found
+
+
+def _away_in_earnest(t: Trial, seconds: float, long: frozenset[tuple[str, str]] = DONE) -> None:
+    """At the default lease: one job ends while Redis is away, the other is still rendered when it is back."""
+    t.workers(2, slots=1, lease_ms=30000, timeout_s=3600, max_timeout_s=3600)
+    t.push("short", sleep_ms=60_000)
+    t.push("long", long, sleep_ms=int((seconds + 30) * 1000))
+    for name in t.ledger.wishes:
+        t.wait(name, "active")
+    t.bed.server.crash()
+    time.sleep(seconds)
+    t.bed.server.start()
+
+
+def away_for_nine_minutes(t: Trial) -> None:
+    """8, in real time: both are kept, nobody is reaped, both commit after."""
+    _away_in_earnest(t, GIVE_UP_S - 60)
+    for name in t.ledger.wishes:
+        assert t.wait(name, "completed", patience_s=120)["attempt"] == "1"
+    _never_retried(t, *t.ledger.wishes)
+    assert t.count("reaped") == 0
+
+
+def away_for_eleven_minutes(t: Trial) -> None:
+    """8, in real time: what still runs after ten minutes is given up and done again; what had ended is not."""
+    _away_in_earnest(t, GIVE_UP_S + 60, frozenset({CANCELLED}))
+    assert not [pid for m in t.bed.fleet.members for pid in m.stages()], "a render was not given up"
+    _never_retried(t, "short")
+    t.until("it is taken again", lambda: (t.hash("long").get("attempt"), t.hash("long").get("crashes")) == ("2", "1"), 120)
+    cancel(t.bed, "long")  # else it would take as long again
 
 
 def client_kill_storm(t: Trial) -> None:

@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -58,7 +59,7 @@ class Heard:
 class Receiver:
     """An HTTP server that writes down what comes and answers as it is told."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.heard: list[Heard] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.usual: tuple[int, dict[str, str]] = (200, {})
@@ -94,6 +95,9 @@ class Receiver:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook?token=TENANTS"
+        if tls:  # a handshake that fails is told by accept(), which the server survives
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+            self.url = f"https://localhost:{self.port}/hook?token=TENANTS"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
@@ -110,9 +114,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
+def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """A receiver for a while."""
-    it = Receiver(port)
+    it = Receiver(port, tls)
     try:
         yield it
     finally:
@@ -215,6 +219,20 @@ def test_every_end_is_told(queue: Queue, redis: Redis, start_worker: WorkerMaker
     for heard in receiver.heard:
         verify(heard, SECRET)
     queue.check(*wanted)
+
+
+def test_submit_with_a_webhook(queue: Queue, redis: Redis, start_worker: WorkerMaker, receiver: Receiver, tmp_path: Path) -> None:
+    """By hand; a URL that a worker would refuse is refused before the push."""
+    start_worker(**QUICK).ready()
+    file = tmp_path / "bad.py"
+    file.write_text("from manim import *\nclass A(Scene):\n    def construct(self): 1/0\n")
+    options = ("submit", file, "--id=by-hand", "--notify", f"--webhook={receiver.url}")
+    refused_here = house.manimd(*options, redis=redis)
+    assert refused_here.returncode == 2 and "webhook" in refused_here.stderr, refused_here
+    assert house.manimd(*options, "--allow-http=true", redis=redis).returncode == 0
+    assert queue.result("by-hand")["state"] == "failed"
+    wait_hook(queue, "by-hand", "delivered")
+    assert receiver.heard[0].event["data"]["id"] == "by-hand"
 
 
 def test_unsigned_without_a_secret(queue: Queue, start_worker: WorkerMaker, receiver: Receiver) -> None:
@@ -442,6 +460,7 @@ def test_secrets_stay_inside(queue: Queue, start_worker: WorkerMaker, receiver: 
     [
         ({"webhook_secret": "hunter2hunter2"}, "webhook_secret: number 1"),
         ({"guard_allow": "10.0.0.0/99"}, 'guard_allow: "10.0.0.0/99"'),
+        ({"webhook_ca_file": "/nowhere/ca.pem"}, 'webhook_ca_file: read "/nowhere/ca.pem"'),
     ],
 )
 def test_wrong_options_stop_the_start(options: dict[str, str], words: str, start_worker: WorkerMaker) -> None:

@@ -83,6 +83,7 @@ int job_make(const struct job_args *a, const struct config *config, char **ret_j
     add_number(job, "seed", a->seed);
     add_number(job, "timeout_s", a->timeout_s);
     add_number(job, "priority", a->priority);
+    add_text(job, "webhook", a->webhook);
     if (a->notify)
         cJSON_AddTrueToObject(job, "notify");
     rc = add_metadata(job, a->metadata, e);

@@ -13,7 +13,7 @@ struct config;
 struct err;
 
 struct job_args {
-    const char *file, *scene, *quality, *format, *background, *metadata, *id;
+    const char *file, *scene, *quality, *format, *background, *metadata, *id, *webhook;
     int64_t width, height, fps, seed, timeout_s, priority; /* -1: not said */
     bool notify;
 };

@@ -46,6 +46,7 @@ int cmd_submit(int argc, char **argv)
         {"priority", 0, ARG_NUMBER, &job.priority, "N", "0 first … 9 last", 0, 9},
         {"metadata", 0, ARG_TEXT, &job.metadata, "JSON", "echoed in the result", 0, 0},
         {"notify", 0, ARG_FLAG, &job.notify, NULL, "push the result on wait:ID", 0, 0},
+        {"webhook", 0, ARG_TEXT, &job.webhook, "URL", "is told of its end", 0, 0},
         {"wait", 0, ARG_FLAG, &wait, NULL, "follow it to its end, as `watch` does", 0, 0},
         {"json", 0, ARG_FLAG, &json, NULL, "for machines", 0, 0},
         {0}};

@@ -1,7 +1,9 @@
 /* See work_config.h; option.def says which options are LIVE. */
 #include "work_config.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/err.h"
 #include "../base/guard.h"
@@ -39,6 +41,8 @@ static int check_webhooks(const struct config *c, struct err *e)
     int rc = webhook_secrets_parse(c->webhook_secret, &secrets, e);
     if (!rc)
         rc = guard_init(&guard, c->guard_allow, c->allow_http, e);
+    if (!rc && c->webhook_ca_file && *c->webhook_ca_file && access(c->webhook_ca_file, R_OK))
+        rc = err_errno(e, -errno, FAULT_HOST, "webhook_ca_file: read \"%s\"", c->webhook_ca_file);
     webhook_secrets_wipe(&secrets);
     return rc;
 }
