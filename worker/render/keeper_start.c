@@ -249,12 +249,14 @@ int keeper_start_scene(struct keeper *k, struct err *e)
         log, words, k->ring.memory, k->ring.data_ready, k->ring.space_free, source,
     };
     rc = send_start(k, fds, e);
-    struct stat ring;
+    struct stat ring = {0};
+    (void)fstat(k->ring.memory, &ring); /* of ours: it cannot fail */
     k->watch = (struct box_watch){
         .uid = k->spec->scene_uid,
         .dir_fd = k->scene_dir_fd,
         .limits = k->job->limits,
-        .shared_bytes = fstat(k->ring.memory, &ring) == 0 ? ring.st_size : 0,
+        .shared_inode = ring.st_ino,
+        .shared_bytes = ring.st_size,
     };
     return rc;
 }

@@ -31,6 +31,10 @@ enum box_profile {
     BOX_SCENE,   /* Python, TeX, dvisvgm: may fork and exec, no sockets */
     BOX_ENCODER, /* libav: no exec, no sockets, no fork but threads */
     BOX_FETCH,   /* libcurl: connects by IP, listens to nobody; no exec, no fork but threads */
+    /* The same with what a GPU's driver asks for (docs/gpu.md): OpenGL by EGL
+     * for a scene, NVENC for an encoder. The kernel's driver is exposed then. */
+    BOX_SCENE_GPU,
+    BOX_ENCODER_GPU,
 };
 
 enum box_layer {
@@ -47,18 +51,28 @@ enum box_layer {
 };
 
 enum box_access {
-    BOX_READ = 1,  /* files and listings beneath */
-    BOX_EXEC = 2,  /* and run them */
-    BOX_WRITE = 4, /* create, write, remove regular files and directories */
+    BOX_READ = 1,   /* files and listings beneath */
+    BOX_EXEC = 2,   /* and run them */
+    BOX_WRITE = 4,  /* create, write, remove regular files and directories */
+    BOX_DEVICE = 8, /* read, write and command a device */
 };
 
-#define BOX_PATHS_MAX 64
+#define BOX_PATHS_MAX 96
 #define BOX_KEEP_FDS_MAX 16
 #define BOX_FILTER_MAX 1024
 /* Where a socket for the tripwires must be: above any number of descriptors
  * that a box may have, so that nothing can be there again once it is closed. */
 #define BOX_TRIPWIRE_FD 1000
 #define BOX_TRIPWIRES_MAX 96
+
+static inline bool box_is_scene(enum box_profile profile)
+{
+    return profile == BOX_SCENE || profile == BOX_SCENE_GPU;
+}
+static inline bool box_is_encoder(enum box_profile profile)
+{
+    return profile == BOX_ENCODER || profile == BOX_ENCODER_GPU;
+}
 
 /* A compiled seccomp program (struct sock_filter, 8 bytes each): the same for
  * every box of a profile and level, and 2 ms of work; plain data. */
@@ -198,6 +212,7 @@ struct box_watch {
     /* pid 1 of the box's PID namespace, for what it reaped; 0: there is none. */
     pid_t init_pid;
     struct limits limits;
+    uint64_t shared_inode; /* of the memfd of ours that it maps (the ring); 0: none */
     int64_t shared_bytes;  /* memory of ours that it maps (the ring): not its own */
     int64_t cpu_ms_reaped; /* the caller adds what reaped children used */
     struct box_usage usage;

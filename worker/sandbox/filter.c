@@ -286,9 +286,6 @@ static const char *const forbidden[] = {"process_madvise",
                                         "vmsplice",
                                         "move_pages",
                                         "migrate_pages",
-                                        "mbind",
-                                        "set_mempolicy",
-                                        "set_mempolicy_home_node",
                                         "setuid",
                                         "setgid",
                                         "setreuid",
@@ -322,6 +319,11 @@ static const char *const forbidden[] = {"process_madvise",
                                         "remap_file_pages",
                                         NULL};
 
+/* Where memory of the host should lie that a GPU reaches. */
+static const char *const placing[] = {"mbind", "set_mempolicy", "set_mempolicy_home_node", NULL};
+/* Its pages may be in nobody's resident set, so they are counted: held.c. */
+static const char *const anonymous_files[] = {"memfd_create", NULL};
+
 static const char *const encoder_forbidden[] = {"fork",     "vfork",  "execve",   "execveat",
                                                 "chmod",    "fchmod", "fchmodat", "fchmodat2",
                                                 "truncate", NULL};
@@ -354,6 +356,9 @@ static const struct filter_names groups[] = {
     {FILTER_SCENE, FILTER_TRIPS | EPERM, tripwires},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, tripwires},
     {FILTER_ALL, EPERM, forbidden},
+    {FILTER_GPU, 0, placing},
+    {FILTER_ALL & ~FILTER_GPU, EPERM, placing},
+    {FILTER_GPU, 0, anonymous_files},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, encoder_forbidden},
     {FILTER_ENCODER, EAFNOSUPPORT, sockets},
     {FILTER_FETCH, 0, calling},
@@ -379,6 +384,10 @@ static const struct filter_names groups[] = {
 #define ALLOW_IOCTL(command)                      \
     {                                             \
         "ioctl", FILTER_ALL, 0, IF_IS(1, command) \
+    }
+#define ALLOW_IOCTL_BITS(kinds, mask, value)       \
+    {                                              \
+        "ioctl", kinds, 0, IF_BITS(1, mask, value) \
     }
 #define ALLOW_PRCTL(option)                      \
     {                                            \
@@ -452,6 +461,18 @@ static const struct filter_rule rules[] = {
     ALLOW_IOCTL(FIONBIO),
     ALLOW_IOCTL(FIOCLEX),
     ALLOW_IOCTL(FIONCLEX),
+
+    /* NVIDIA's commands are _IOWR('F', 200 …): by ranges of bits. Then those of
+     * a render node ('d': DRM), and CUDA's unified memory, which are bare numbers
+     * up to 127 and two above 2^28 (uvm_ioctl.h, uvm_linux_ioctl.h of the open
+     * kernel modules). NVENC is reached by CUDA. */
+    ALLOW_IOCTL_BITS(FILTER_GPU, 0xfff8, 0x46c8),
+    ALLOW_IOCTL_BITS(FILTER_GPU, 0xfff0, 0x46d0),
+    ALLOW_IOCTL_BITS(FILTER_GPU, 0xffe0, 0x46e0),
+    ALLOW_IOCTL_BITS(FILTER_SCENE_GPU, 0xff00, 0x6400),
+    ALLOW_IOCTL_BITS(FILTER_ENCODER_GPU, 0xffffff80, 0),
+    ALLOW_IOCTL_BITS(FILTER_ENCODER_GPU, 0xffffffff, 0x30000001),
+    ALLOW_IOCTL_BITS(FILTER_ENCODER_GPU, 0xffffffff, 0x30000002),
 
     ALLOW_PRCTL(PR_SET_NAME),
     ALLOW_PRCTL(PR_GET_NAME),

@@ -4,8 +4,8 @@
  * Disk: files that have no name any more but are still open or mapped.
  * Memory: the kernel's own for them. A process may have 65530 mappings and 512
  * descriptors at no cost to itself; sixty of them hold a gigabyte that is in no
- * resident set. Prices are per piece and rounded up, since what is really there
- * cannot be asked for: see held.c. */
+ * resident set, nor need be what is in a memfd (a box with a GPU). Prices are per piece and rounded
+ * up, since what is really there cannot be asked for: see held.c. */
 #ifndef MANIMD_BOX_HELD_H
 #define MANIMD_BOX_HELD_H
 
@@ -17,6 +17,7 @@
 
 struct held_question {
     const struct sweep *sweep;
+    uint64_t shared_inode; /* of the memfd that is not its own: the ring; 0: none */
     char prefix[PATH_MAX]; /* where the box's files are: its directory's path */
 };
 

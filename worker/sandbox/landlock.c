@@ -113,6 +113,8 @@ static uint64_t fs_rights(unsigned access)
         rights |= FS_READ_FILE | FS_READ_DIR;
     if (access & BOX_EXEC)
         rights |= FS_EXECUTE;
+    if (access & BOX_DEVICE)
+        rights |= FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV;
     /* No devices, sockets, FIFOs or symbolic links: whoever reads the box's
      * files later shall find files. */
     if (access & BOX_WRITE)

@@ -16,8 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FOR(profile) (1u << (profile))
+#define ONLY(profile) (1u << (profile))
+/* A box with a GPU has all that the same without one has. */
+#define FOR(profile)                                                     \
+    (ONLY(profile) | ((profile) == BOX_SCENE     ? ONLY(BOX_SCENE_GPU)   \
+                      : (profile) == BOX_ENCODER ? ONLY(BOX_ENCODER_GPU) \
+                                                 : 0))
 #define BOTH (FOR(BOX_SCENE) | FOR(BOX_ENCODER))
+#define GPU (ONLY(BOX_SCENE_GPU) | ONLY(BOX_ENCODER_GPU))
 
 /* Patterns of glob(7); what is not there is left out. */
 static const struct {
@@ -69,6 +75,21 @@ static const struct {
     {"/etc/ssl/certs", BOX_READ, FOR(BOX_FETCH)},
     {"/usr/share/ca-certificates", BOX_READ, FOR(BOX_FETCH)},
     {"/usr/local/share/ca-certificates", BOX_READ, FOR(BOX_FETCH)},
+    /* A GPU (docs/gpu.md). Of the devices exactly these: never card*, which sets
+     * modes, uvm-tools, which looks into others' memory, caps/, or AMD's kfd. */
+    {"/dev/nvidiactl", BOX_DEVICE, GPU},
+    {"/dev/nvidia[0-9]*", BOX_DEVICE, GPU},
+    {"/dev/nvidia-modeset", BOX_DEVICE, ONLY(BOX_SCENE_GPU)},
+    {"/dev/dri/renderD128", BOX_DEVICE, ONLY(BOX_SCENE_GPU)},
+    {"/dev/nvidia-uvm", BOX_DEVICE, ONLY(BOX_ENCODER_GPU)},
+    {"/proc/driver/nvidia", BOX_READ, GPU},
+    {"/proc/devices", BOX_READ, GPU},
+    {"/proc/meminfo", BOX_READ, GPU},
+    {"/sys/devices/system/memory/block_size_bytes", BOX_READ, GPU},
+    {"/sys/devices/system/node", BOX_READ, GPU},
+    {"/sys/class/drm/renderD128/device", BOX_READ, ONLY(BOX_SCENE_GPU)},
+    {"/etc/glvnd", BOX_READ, ONLY(BOX_SCENE_GPU)},
+    {"/etc/drirc", BOX_READ, ONLY(BOX_SCENE_GPU)},
 };
 
 static int allow_pattern(struct box_plan *p, const char *pattern, unsigned access, struct err *e)
@@ -88,7 +109,7 @@ static int allow_pattern(struct box_plan *p, const char *pattern, unsigned acces
 static int allow_system(struct box_plan *p, struct err *e)
 {
     for (size_t i = 0; i < sizeof system_paths / sizeof system_paths[0]; i++) {
-        if (!(system_paths[i].profiles & FOR(p->profile)))
+        if (!(system_paths[i].profiles & ONLY(p->profile)))
             continue;
         int rc = allow_pattern(p, system_paths[i].pattern, system_paths[i].access, e);
         if (rc < 0)

@@ -75,7 +75,7 @@ static int64_t process_count(const struct box_plan *p)
 static int64_t file_bytes(const struct box_plan *p)
 {
     int64_t bytes = p->limits.disk_bytes;
-    if (p->profile == BOX_ENCODER && p->limits.output_bytes > bytes)
+    if (box_is_encoder(p->profile) && p->limits.output_bytes > bytes)
         bytes = p->limits.output_bytes;
     return bytes > 0 ? bytes : -1;
 }
@@ -101,7 +101,7 @@ int layer_rlimits(const struct box_plan *p, struct err *e)
         {RLIMIT_SIGPENDING, "sigpending", 512, 0},
         {RLIMIT_MSGQUEUE, "msgqueue", 0, 0},
         {RLIMIT_STACK, "stack", 8 * MIB, 0},
-        {RLIMIT_NOFILE, "nofile", p->profile == BOX_SCENE ? 512 : 256, 0},
+        {RLIMIT_NOFILE, "nofile", box_is_scene(p->profile) ? 512 : 256, 0},
         {RLIMIT_NPROC, "nproc", process_count(p), 0},
         {RLIMIT_FSIZE, "fsize", file_bytes(p), 0},
         {RLIMIT_CPU, "cpu", l->cpu_ms > 0 ? (l->cpu_ms + 999) / 1000 : -1, 2},

@@ -99,9 +99,11 @@ static int export_program(scmp_filter_ctx ctx, struct box_filter *f, struct err 
 static unsigned kind_of(enum box_profile profile, enum box_level level)
 {
     static const unsigned kinds[][2] = {
-        [BOX_SCENE] = {FILTER_SCENE_OWN_UID, FILTER_SCENE_SHARED_UID},
-        [BOX_ENCODER] = {FILTER_ENCODER_OWN_UID, FILTER_ENCODER_SHARED_UID},
+        [BOX_SCENE] = {FILTER_SCENE_CPU_OWN_UID, FILTER_SCENE_CPU_SHARED_UID},
+        [BOX_ENCODER] = {FILTER_ENCODER_CPU_OWN_UID, FILTER_ENCODER_CPU_SHARED_UID},
         [BOX_FETCH] = {FILTER_FETCH_OWN_UID, FILTER_FETCH_SHARED_UID},
+        [BOX_SCENE_GPU] = {FILTER_SCENE_GPU_OWN_UID, FILTER_SCENE_GPU_SHARED_UID},
+        [BOX_ENCODER_GPU] = {FILTER_ENCODER_GPU_OWN_UID, FILTER_ENCODER_GPU_SHARED_UID},
     };
     return kinds[profile][level == BOX_BASIC];
 }

@@ -125,7 +125,7 @@ static int pause_for(const struct box_watch *w, int64_t before_bytes, int64_t no
 static int look_at_held(struct box_watch *w, const struct sweep *s, int64_t *ret_disk_bytes)
 {
     int64_t held[HELPER_ANSWERS] = {0};
-    struct held_question q = {.sweep = s};
+    struct held_question q = {.sweep = s, .shared_inode = w->shared_inode};
     if (s->count == 0)
         return 0;
     if (w->dir_fd >= 0 && held_ask(&q, s, w->dir_fd) < 0)

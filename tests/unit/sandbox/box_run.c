@@ -1,7 +1,8 @@
 /* box-run: seals itself and executes a command, to see from a shell what a box
  * is like.
  *
- *   box-run [-l LEVEL] [-p scene|encoder|fetch] [-u UID] [-d DIR] [-r PATH]…
+ *   box-run [-l LEVEL] [-p scene|encoder|fetch|scene-gpu|encoder-gpu]
+ *           [-u UID] [-d DIR] [-r PATH]…
  *           [-m MEMORY_MB] [-n PROCESSES] [-D DISK_MB] [-c CPU_S] [-N] -- COMMAND…
  *   box-run -u UID -k       kills whatever still runs under UID
  *
@@ -62,15 +63,26 @@ static int parse_limit(int option, long long number, struct limits *l)
     return -EINVAL;
 }
 
+static enum box_profile parse_profile(const char *name)
+{
+    static const char *const names[] = {[BOX_SCENE] = "scene",
+                                        [BOX_ENCODER] = "encoder",
+                                        [BOX_FETCH] = "fetch",
+                                        [BOX_SCENE_GPU] = "scene-gpu",
+                                        [BOX_ENCODER_GPU] = "encoder-gpu"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum box_profile)i;
+    return BOX_SCENE;
+}
+
 static int parse_one(int option, struct arguments *a)
 {
     long long number = optarg ? strtoll(optarg, NULL, 10) : 0;
     if (option == 'l' && box_level_from_name(optarg) >= 0)
         a->level = (enum box_level)box_level_from_name(optarg);
     else if (option == 'p')
-        a->profile = strcmp(optarg, "encoder") == 0 ? BOX_ENCODER
-                     : strcmp(optarg, "fetch") == 0 ? BOX_FETCH
-                                                    : BOX_SCENE;
+        a->profile = parse_profile(optarg);
     else if (option == 'u')
         a->uid = (uid_t)number;
     else if (option == 'd')

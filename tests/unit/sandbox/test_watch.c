@@ -307,7 +307,10 @@ static void test_ring_is_not_its_own(void **state)
     int fd = memfd_create("ring", MFD_CLOEXEC);
     assert_int_equal(ftruncate(fd, 300 * MIB), 0);
     struct box_watch w = LIMITS(.memory_bytes = 128 * MIB);
+    struct stat ring;
+    assert_int_equal(fstat(fd, &ring), 0);
     w.shared_bytes = 300 * MIB;
+    w.shared_inode = ring.st_ino;
     assert_int_equal(watch_it(map_ring, &fd, &w, 290 * MIB), OUTCOME_completed);
     struct box_watch without = LIMITS(.memory_bytes = 128 * MIB);
     assert_int_equal(watch_it(map_ring, &fd, &without, NEVER), OUTCOME_memory_limit);
