@@ -12,7 +12,7 @@ from box_tools import Box
 #: moderngl is a dependency of Manim: a context without a window, one triangle.
 DRAW = """
 import struct, moderngl
-context = moderngl.create_standalone_context(backend="egl")
+context = moderngl.create_standalone_context(backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1")
 target = context.simple_framebuffer((64, 64))
 target.use()
 target.clear(1.0, 0.0, 0.0, 1.0)
