@@ -10,7 +10,7 @@ $(BUILD)/bench/box-bench: tests/bench/box_bench.c $(BOX_LIB) $(BASE_LIB)
 $(BUILD)/manimd-open: tests/bench/no_box.c $(BUILD)/worker/main.o $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) $(filter %.c %.o %.a,$^) $(LIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Iworker $(CFLAGS) $(LDFLAGS) -Wl,--allow-multiple-definition $(filter %.c %.o %.a,$^) $(LIBS) -o $@
 
 .PHONY: bench-box
 bench-box: all $(BOX_BENCH) ## what the box costs: seal, cold path, kill, share of a render
