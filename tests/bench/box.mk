@@ -15,3 +15,7 @@ $(BUILD)/manimd-open: tests/bench/no_box.c $(BUILD)/worker/main.o $(ROOM_LIB) $(
 .PHONY: bench-box
 bench-box: all $(BOX_BENCH) ## what the box costs: seal, cold path, kill, share of a render
 	@$(PYTHON) tests/bench/box.py
+
+.PHONY: bench-box-memory
+bench-box-memory: all ## how far each kind of memory gets beyond its limit
+	@$(PYTHON) tests/bench/box_memory.py

@@ -134,10 +134,13 @@ def collect(directory: Path, status: int, stderr: str) -> Outcome:
     )
 
 
-def start_stage(directory: Path, **options: Any) -> subprocess.Popen[str]:
-    """The stage as a process, for tests that act while it runs."""
+def start_stage(
+    directory: Path, prefix: tuple[str, ...] = (), **options: Any
+) -> subprocess.Popen[str]:
+    """The stage as a process, for tests that act while it runs; `prefix` is a
+    command that ends with executing what follows it."""
     return subprocess.Popen(
-        [str(MANIMD), "stage", "render", str(directory)],
+        [*prefix, str(MANIMD), "stage", "render", str(directory)],
         env=stage_environment(options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
