@@ -248,6 +248,7 @@ class Share:
         self.zygote = z
         self.wall: dict[tuple[str, str], list[float]] = {}
         self.keeper_cpu: list[float] = []
+        self.described = ""  # the box, as a worker tells its stages: they need not probe
 
     def render(self, scene: Path, level: str) -> None:
         """One job by the render stage, from the warm zygote."""
@@ -262,6 +263,8 @@ class Share:
             env.update(MANIMD_LOG_LEVEL="error", MANIMD_ENCODER=str(BUILD / "manimd-encode"))
             if level == "none":
                 env.update(MANIMD_STAGE_SCENE_UID="0", MANIMD_STAGE_ENCODER_UID="0")
+            elif self.described:
+                env["MANIMD_STAGE_SANDBOX"] = self.described
             began = time.monotonic()
             stage = subprocess.Popen([str(program), "stage", "render", name], env=env, pass_fds=[fd])
             os.waitid(os.P_PID, stage.pid, os.WEXITED | os.WNOWAIT)
@@ -272,6 +275,7 @@ class Share:
             assert result["sandbox"]["level"] == level, result["sandbox"]
             self.wall.setdefault((scene.stem, level), []).append(took)
             if level == "standard":
+                self.described = json.dumps({key: result["sandbox"][key] for key in ("level", "layers")})
                 self.keeper_cpu.append(100 * cpu / took)
 
 

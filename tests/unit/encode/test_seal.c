@@ -53,6 +53,22 @@ static int neighbours(void)
            open("/proc/1/environ", O_RDONLY | O_CLOEXEC) >= 0;
 }
 
+/* Its own directory is the only place where it can make or change a file. */
+static int other_places(void)
+{
+    static const char *const places[] = {"/tmp",        "/var/tmp",   "/dev/shm",   "/run/lock",
+                                         "/dev/mqueue", "/proc/self", "/var/crash", "/"};
+    char name[64];
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        snprintf(name, sizeof name, "%s/encode-seal-try", places[i]);
+        if (open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 || mkdir(name, 0700) == 0 ||
+            rename("mine", name) == 0)
+            return 1;
+    }
+    return open("/proc/self/comm", O_WRONLY | O_CLOEXEC) >= 0 ||
+           open("/dev/urandom", O_WRONLY | O_CLOEXEC) >= 0;
+}
+
 static int sockets(void)
 {
     int pair[2];
@@ -142,6 +158,7 @@ static void refuses(void **state)
     assert_true(refused(passwd));
     assert_true(refused(parent_directory));
     assert_true(refused(neighbours));
+    assert_true(refused(other_places));
     assert_true(refused(sockets));
     assert_true(refused(forks));
     assert_true(refused(exec));
