@@ -59,7 +59,7 @@ def experiments() -> list[Experiment]:
         r.redis_killed, r.power_cut, r.redis_away, r.ten_minutes_by_its_clock, r.client_kill_storm, r.beats_in_a_black_hole,
         r.commands_in_a_black_hole, r.blocker_in_a_black_hole, r.everything_in_a_black_hole, r.clock_an_hour_off,
         r.memory_full, r.disk_full, r.scripts_flushed, r.flushed_all, r.indexes_deleted, r.garbage_flood,
-        r.keys_of_the_wrong_kind, r.half_a_hash, r.two_of_everything, r.killed_by_signal_while_redis_is_away,
+        r.keys_of_the_wrong_kind, r.every_key_of_every_kind, r.half_a_hash, r.two_of_everything, r.killed_by_signal_while_redis_is_away,
         r.conflict, of_scripts.every_transition,
     ]  # fmt: skip
     found = [Experiment(selftest.checker_sees, checked=False)] + [Experiment(scenario) for scenario in every]

@@ -306,6 +306,7 @@ def garbage_flood(t: Trial) -> None:
     t.workers(2)
     t.push("first", sleep_ms=50)
     again = t.ledger.wishes["first"]
+    pushed_ms: dict[str, float] = {}
     with t.bed.connect() as db:
         for i in range(400):
             db("LPUSH", PREFIX + "in", MALFORMED[i % len(MALFORMED)])
@@ -313,10 +314,12 @@ def garbage_flood(t: Trial) -> None:
             if i % 40 == 0:
                 db("LPUSH", PREFIX + "in", "[" * 262144)
                 db("LPUSH", PREFIX + "in", '{"id":"big","code":"' + "x" * 2000000 + '"}')
-                t.push(f"between{i}")
+                pushed_ms[t.push(f"between{i}").id] = time.time() * 1000
     t.until("the inbox is worked off", lambda: all(x == "!" for x in t.bed("LRANGE", PREFIX + "in", 0, -1)), 60)
     assert t.count("rejected") >= 400 and t.count("duplicate") == 400
     assert t.bed("LLEN", PREFIX + "rejected") <= 1000
+    waited_ms = [float(t.wait(name, "completed")["start"]) - at for name, at in pushed_ms.items()]
+    assert max(waited_ms) < 5000, f"a good job had to wait for rubbish: {waited_ms}"
     for entry in t.bed("LRANGE", PREFIX + "rejected", 0, -1):
         assert json.loads(entry)["reason"] and len(entry) < 4096
 
@@ -340,6 +343,45 @@ def keys_of_the_wrong_kind(t: Trial) -> None:
     t.bed("DEL", PREFIX + "ev", PREFIX + "stats", PREFIX + "rejected", PREFIX + "job:odd")
     t.bed("ZREM", PREFIX + "ready", "../../etc")
     t.tail = None  # the stream was broken on purpose
+
+
+KINDS_OF_KEY: dict[str, tuple[str, ...]] = {
+    "string": ("SET", "KEY", "x" * 100_000), "list": ("RPUSH", "KEY", "a"), "set": ("SADD", "KEY", "a"),
+    "zset": ("ZADD", "KEY", "1", "a"), "hash": ("HSET", "KEY", "a", "b"), "stream": ("XADD", "KEY", "*", "a", "b"),
+}  # fmt: skip
+
+
+def _overwrite(t: Trial, key: str, kind: str) -> None:
+    """A key of ours holds something of another kind."""
+    t.bed(*(PREFIX + key if word == "KEY" else word for word in KINDS_OF_KEY[kind]))
+
+
+def every_key_of_every_kind(t: Trial) -> None:
+    """Bad input: whatever a client may write over, as whatever: jobs go on, or wait until the named key is mended."""
+    member = t.workers(1)[0]
+    onlookers = {"log": "stream", "wait": "list", "cancel": "string"}
+    for kind in KINDS_OF_KEY:
+        for key, right in onlookers.items():
+            if kind != right:
+                _overwrite(t, f"{key}:{key}-{kind}", kind)
+                may_be = DONE | {CANCELLED} if key == "cancel" else DONE  # any cancel:ID is a wish
+                t.push(f"{key}-{kind}", may_be, fields={"notify": True})
+    for name in list(t.ledger.wishes):
+        t.wait(name, "completed", "cancelled")
+        t.bed("DEL", *(f"{PREFIX}{key}:{name}" for key in onlookers))
+    for key in ("ready", "delayed", "active", "dead", "hooks", "workers", "meta"):
+        kind = t.random.choice([k for k in KINDS_OF_KEY if k not in ("zset", "hash")])
+        t.until("nothing is under way", lambda: t.bed("ZCARD", PREFIX + "active") == 0)
+        t.bed("DEL", PREFIX + key)
+        _overwrite(t, key, kind)
+        t.push(f"during-{key}", fields={"run_at": time.time() + 0.5} if key == "delayed" else {})
+        if key in ("ready", "delayed", "active", "dead"):
+            t.until(f"it names {key}", lambda: member.says(f'manimd:{{default}}:{key}\\" is a {kind}'))  # noqa: B023
+        else:
+            t.wait(f"during-{key}", "completed")
+        assert member.alive
+        t.bed("DEL", PREFIX + key)
+        t.wait(f"during-{key}", "completed")
 
 
 def half_a_hash(t: Trial) -> None:
