@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from box_tools import Box
+from render_tools import render
 
 #: moderngl is a dependency of Manim: a context without a window, one triangle.
 DRAW = """
@@ -24,6 +25,12 @@ corners = context.buffer(struct.pack("6f", -1, -1, 1, -1, 0, 1))
 context.vertex_array(program, [(corners, "2f", "at")]).render()
 pixels = target.read(components=3)
 print(tuple(pixels[:3]), tuple(pixels[64 * 63 * 3 : 64 * 63 * 3 + 3]), context.info["GL_RENDERER"])
+"""
+
+SCENE = """
+from manim import *
+class S(Scene):
+    def construct(self): self.wait(0.2)
 """
 
 IOCTL = """
@@ -95,6 +102,16 @@ DENIED = ("/dev/dri/card0", "/dev/dri/card1", "/dev/nvidia-uvm-tools", "/dev/kfd
 def test_the_other_nodes_stay_shut(box: Box) -> None:
     """Whether they are there or not."""
     assert words(box, "scene-gpu", NODES, *DENIED, "/dev/nvidia-uvm", "/dev/zero") == []
+
+
+def test_a_scene_draws_by_egl() -> None:
+    """With `gpu = egl` the scene's own box is that one, and the result says so."""
+    code = DRAW + "import os; os.close(os.memfd_create('m'))" + SCENE
+    done = render(code, {"gpu": "egl"})
+    assert done.outcome == "completed", done.result
+    assert done.log.startswith("(0, 255, 0) (255, 0, 0) ")
+    assert done.result["sandbox"]["gpu"] == "kernel driver exposed"
+    assert done.result["sandbox"]["tripped"] == {}
 
 
 def test_a_real_gpu(box: Box) -> None:

@@ -126,6 +126,14 @@ static void check_store(struct doctor *d)
     note(d, "store", rc ? GRADE_BAD : GRADE_GOOD, rc ? e.text : text);
 }
 
+static void check_gpu(struct doctor *d)
+{
+    if (strcmp(d->client.config.gpu, "none") == 0)
+        note(d, "gpu", GRADE_ABSENT, "jobs have none (option gpu)");
+    else
+        note(d, "gpu", GRADE_GOOD, "GPU jobs: kernel driver exposed");
+}
+
 static void check_sandbox(struct doctor *d)
 {
     struct box_layer_report layers[LAYER_COUNT];
@@ -157,8 +165,8 @@ static bool take_queue_flag(int *argc, char **argv)
 
 int cmd_doctor(int argc, char **argv)
 {
-    static void (*const checks[])(struct doctor *) = {check_parts, check_manim, check_redis,
-                                                      check_store, check_sandbox};
+    static void (*const checks[])(struct doctor *) = {check_parts, check_manim,   check_redis,
+                                                      check_store, check_sandbox, check_gpu};
     struct doctor d = {0};
     bool queue = take_queue_flag(&argc, argv), repair = false;
     const struct arg table[] = {

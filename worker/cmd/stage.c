@@ -58,6 +58,7 @@ static int run_render(const struct job *job, const char *dir, const struct confi
         .sandbox_minimum = box_level_from_name(c->sandbox),
         .sandbox = env->sandbox,
         .report_fd = env->report_fd,
+        .gpu = strcmp(c->gpu, "egl") == 0,
         .tripwires = (int)c->tripwires,
         .frame_log = env->frame_log,
         .script_dir = env->script_dir,

@@ -214,7 +214,7 @@ static void add_tripped(cJSON *to, const cJSON *from)
 static void add_sandbox(cJSON *to, const cJSON *from)
 {
     static const struct field level[] = {
-        {"level", 16, true}, {"tripwires", 32, true}, {NULL, 0, false}};
+        {"level", 16, true}, {"tripwires", 32, true}, {"gpu", 32, true}, {NULL, 0, false}};
     static const struct field layer[] = {
         {"state", 32, true}, {"reason", 200, true}, {NULL, 0, false}};
     if (!cJSON_IsObject(from)) {

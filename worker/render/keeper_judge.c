@@ -235,6 +235,7 @@ static void add_tripped(const struct keeper *k, cJSON *sandbox)
 {
     cJSON_AddStringToObject(sandbox, "tripwires",
                             k->tripwires[0] ? k->tripwires : "nobody listened");
+    cJSON_AddStringToObject(sandbox, "gpu", k->spec->gpu ? "kernel driver exposed" : "none");
     cJSON *tripped = cJSON_AddObjectToObject(sandbox, "tripped");
     const char *name;
     for (int i = 0; (name = box_tripwire_name(i)); i++)

@@ -178,6 +178,7 @@ static char *start_message(const struct keeper *k)
     cJSON_AddStringToObject(j, "dir", k->scene_dir);
     json_add_int(j, "level", k->level);
     json_add_int(j, "namespaces", has_namespaces(k));
+    json_add_int(j, "gpu", k->spec->gpu);
     json_add_int(j, "uid", k->spec->scene_uid);
     json_add_int(j, "gid", k->spec->scene_uid);
     cJSON_AddItemToObject(j, "limits", limits_json(&k->job->limits));

@@ -13,7 +13,7 @@
  * duration_s}], "frames", "frames_distinct", "timings_ms": {start, render,
  * encode}, "peak_memory_bytes", "cpu_ms", "encoder_used", "render_path",
  * "sandbox": {level, layers, tripwires: "active" or why nobody counts,
- * tripped: {name: count}}}
+ * tripped: {name: count}, gpu: "none" or "kernel driver exposed"}}
  *
  * Processes: the keeper asks a zygote (warm; or one that it starts cold itself:
  * the same program, one job) for a warden. The warden is a trusted fork of the
@@ -40,6 +40,7 @@ struct render_spec {
     /* What this machine offers, as box_describe() wrote it; NULL: probe. */
     const char *sandbox;
     int report_fd;                /* progress lines for whoever started us; -1: none */
+    bool gpu;      /* scenes may use one */
     int tripwires;                /* forbidden calls before a job is ended for them; 0: never */
     bool frame_log;
     bool spare; /* its zygotes keep a warden ready: many jobs are to come */

@@ -25,8 +25,8 @@ SOURCE_MAX_BYTES = 4 << 20
 OWN_UID_LEVEL = 2  # enum box_level: standard
 SEED_MASK = 0xFFFFFFFF  # what numpy.random.seed() takes
 
-#: By level: the compiled system call filters, made once for all jobs.
-FILTERS: list[bytes] = []
+#: Without and with a GPU, by level: the compiled system call filters, made once for all jobs.
+FILTERS: list[list[bytes]] = []
 
 
 def prepare() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def prepare() -> dict[str, Any]:
 
     # It starts a monitor thread otherwise, even when it is disabled.
     tqdm.tqdm.monitor_interval = 0
-    FILTERS[:] = filters()
+    FILTERS[:] = filters(0), filters(1)
     tex.install()
     reason = fingerprint.difference()
     return {
@@ -59,7 +59,8 @@ def box_plan(start: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     return {
         **start["limits"],
         "level": start["level"],
-        "filter": FILTERS[start["level"]],
+        "filter": FILTERS[start["gpu"]][start["level"]],
+        "gpu": start["gpu"],
         "namespaces": start["namespaces"],
         "parent_pid": start["parent_pid"],
         "uid": start["uid"],

@@ -76,6 +76,11 @@ static void keep_descriptors(struct box_plan *p, PyObject *keep)
         box_plan_keep(p, (int)PyLong_AsLong(PyList_GetItem(keep, i)));
 }
 
+static enum box_profile profile_of(long long gpu)
+{
+    return gpu ? BOX_SCENE_GPU : BOX_SCENE;
+}
+
 /* plan["filter"]: as native_filters() made it, in the zygote, for all jobs. */
 static int begin_plan(struct box_plan *p, PyObject *plan, struct err *e)
 {
@@ -85,7 +90,7 @@ static int begin_plan(struct box_plan *p, PyObject *plan, struct err *e)
     if (!bytes || PyBytes_Size(bytes) != sizeof f)
         return err_set(e, -EINVAL, FAULT_HOST, "the plan has no filter for level %d", (int)level);
     memcpy(&f, PyBytes_AsString(bytes), sizeof f);
-    return box_plan_init_with(p, BOX_SCENE, level, &f, e);
+    return box_plan_init_with(p, profile_of(number(plan, "gpu")), level, &f, e);
 }
 
 static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
@@ -110,13 +115,15 @@ static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
 PyObject *native_filters(PyObject *self, PyObject *args)
 {
     (void)self;
-    (void)args;
+    int gpu;
+    if (!PyArg_ParseTuple(args, "p:filters", &gpu))
+        return NULL;
     PyObject *filters = PyList_New(0);
     for (int level = BOX_NONE; filters && level <= BOX_STRONG; level++) {
         struct box_filter f = {.length = 0};
         struct err e = ERR_INIT;
         PyObject *bytes = NULL;
-        if (box_filter_compile(&f, BOX_SCENE, (enum box_level)level, &e) < 0)
+        if (box_filter_compile(&f, profile_of(gpu), (enum box_level)level, &e) < 0)
             PyErr_SetString(PyExc_OSError, e.text);
         else
             bytes = PyBytes_FromStringAndSize((const char *)&f, sizeof f);
