@@ -21,6 +21,7 @@
 #define FRAME_BYTES (SIDE * SIDE * 4)
 #define HEADER_BYTES 4096
 #define STEPS_MAX 64
+#define FROM_END 0xfff00000u
 #define READS_MAX 400
 #define SHOWN_MAX 4096 /* frames: x264 takes time for each */
 
@@ -94,18 +95,31 @@ static void write_data(uint64_t at, const void *data, size_t bytes)
         ring.dirty = at + bytes;
 }
 
+/* Sizes in a range of their own are counted from the ring's end: with others, no
+ * record would ever come to lie beside it. */
+static uint64_t payload_of(const struct step *s)
+{
+    uint64_t to_end = data_bytes() - *ring.head % data_bytes();
+    bool from_end = s->payload_bytes >= FROM_END && s->payload_bytes < FROM_END + 4096;
+    uint64_t spared = sizeof(struct ring_record) + (s->payload_bytes - FROM_END);
+    if (!from_end)
+        return s->payload_bytes;
+    return to_end > spared ? to_end - spared : 0;
+}
+
 static void write_record(const struct step *s)
 {
+    uint64_t payload_bytes = payload_of(s);
     const struct ring_record r = {.kind = s->record_kind % (RING_KIND_COUNT + 1),
                                   .repeat = s->repeat,
-                                  .payload_bytes = s->payload_bytes,
+                                  .payload_bytes = payload_bytes,
                                   .width = s->width,
                                   .height = s->height,
                                   .sample_rate = s->sample_rate,
                                   .channels = s->channels,
                                   .start_us = (int64_t)s->value << 24,
                                   .duration_us = (int64_t)s->value << 31};
-    uint64_t bytes = (sizeof(r) + (uint64_t)s->payload_bytes + 63) / 64 * 64;
+    uint64_t bytes = (sizeof(r) + payload_bytes + 63) / 64 * 64;
     write_data(*ring.head, &r, sizeof(r));
     if (s->record_kind % RING_KIND_COUNT == RING_SECTION)
         write_data(*ring.head + sizeof(r), "{\"name\":\"a\",\"type\":\"x\"}", 23);
@@ -241,7 +255,19 @@ static uint32_t next_random(uint32_t *state)
 /* A record that is nearly right: what is wrong with it, mutation finds. */
 static void make_step(struct step *s, uint32_t *random)
 {
-    static const uint32_t sizes[] = {0, 1, 23, 64, FRAME_BYTES, 65536, 65537, 4 << 20, 0xffffffc0};
+    static const uint32_t sizes[] = {0,
+                                     1,
+                                     23,
+                                     64,
+                                     FRAME_BYTES,
+                                     65536,
+                                     65537,
+                                     4 << 20,
+                                     0xffffffc0,
+                                     FROM_END,
+                                     FROM_END + 64,
+                                     FROM_END + 128,
+                                     FROM_END + 65};
     *s = (struct step){.kind = next_random(random) % 8 ? STEP_RECORD : next_random(random) % 4};
     s->record_kind = (uint8_t)(next_random(random) % (RING_KIND_COUNT + 1));
     s->repeat = (uint16_t)(next_random(random) % 4);
