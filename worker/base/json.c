@@ -343,14 +343,28 @@ static const char *duplicate_key(const cJSON *object)
     return NULL;
 }
 
+#define KEY_CHARS_SHOWN 48
+
+/* A key for a sentence: it may hold whatever JSON can, a terminal's commands too. */
+static const char *key_shown(const char *key, char ret[KEY_CHARS_SHOWN + 1])
+{
+    size_t n = 0;
+    for (; key[n] && n < KEY_CHARS_SHOWN; n++)
+        ret[n] = key[n] < 0x20 || key[n] > 0x7e ? '?' : key[n];
+    ret[n] = '\0';
+    return ret;
+}
+
 /* Recursion is bounded: the scanner let no more than JSON_DEPTH_MAX through. */
 static int check_tree(const cJSON *node, enum fault fault, struct err *e)
 {
     if (cJSON_IsNumber(node) && !isfinite(node->valuedouble))
         return err_set(e, -EINVAL, fault, "a number in the JSON is too large");
     const char *twice = cJSON_IsObject(node) ? duplicate_key(node) : NULL;
+    char shown[KEY_CHARS_SHOWN + 1];
     if (twice)
-        return err_set(e, -EINVAL, fault, "key \"%.64s\" is there twice in one JSON object", twice);
+        return err_set(e, -EINVAL, fault, "key \"%s\" is there twice in one JSON object",
+                       key_shown(twice, shown));
     for (const cJSON *child = node->child; child; child = child->next) {
         int rc = check_tree(child, fault, e);
         if (rc < 0)

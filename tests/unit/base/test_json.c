@@ -92,6 +92,8 @@ static void bad_text_is_refused_with_its_place(void **state)
         {"\"\xff\"", "not UTF-8"},
         {"{\"a\":1,\"b\":2,\"a\":3}", "key \"a\" is there twice"},
         {"{\"a\":1,\"\\u0061\":3}", "key \"a\" is there twice"},
+        {"{\"a\\n\\u001b[31m\":1,\"a\\n\\u001b[31m\":3}", "key \"a??[31m\" is there twice"},
+        {"{\"\xc3\xa9\":1,\"\xc3\xa9\":3}", "key \"??\" is there twice"},
         {"[{\"b\":{\"c\":1,\"c\":1}}]", "key \"c\" is there twice"},
         {"\v1", "a value is expected"},
     };
