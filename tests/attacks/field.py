@@ -144,8 +144,12 @@ class Field:
         self.outsider_before = status_of(self.outsider.pid)
         self.process = self.start_worker()
         self.log = house.Lines(self.process.stderr)
-        self.log.wait("ready", 120)
-        self.start_neighbour()
+        try:
+            self.log.wait("ready", 120)
+            self.start_neighbour()
+        except house.Impatient:
+            self.close()
+            raise
 
     # ── set up ──
 

@@ -73,7 +73,7 @@ def judge(
     for path in outputs:
         if found := next(filter(None, (holds(data, canaries) for data in contents(path))), None):
             verdict.breaches.append(f"{path.name} holds {found}")
-    level = result.get("sandbox", {}).get("level")
+    level = (result.get("sandbox") or {}).get("level")
     if level not in (None, verdict.level):
         verdict.complaints.append(f"it ran at level {level}")
     if verdict.outcome not in scene.outcomes(verdict.level):

@@ -138,7 +138,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=Path("build"), help="where manimd was built")
     parser.add_argument("--check", action="store_true", help="the bounded part")
     parser.add_argument("--ablation", action="store_true", help="each layer off in turn; writes docs/attacks.md")
-    parser.add_argument("--without", help="only this row of the ablation; writes nothing")
+    parser.add_argument("--without", help="only this row of the ablation")
     parser.add_argument("--family", help="only this family")
     parser.add_argument("--scene", help="only scenes whose FAMILY/NAME holds this")
     parser.add_argument("--level", choices=list(fields.PLACES), help="only this level (host: standard, with the host's rights)")
@@ -155,7 +155,7 @@ def main() -> int:
         parser.error("no such scene")
     random.Random(arguments.seed).shuffle(scenes)
     if arguments.ablation:
-        document = not (arguments.family or arguments.scene or arguments.without)
+        document = not (arguments.family or arguments.scene)
         return ablation.run(build, scenes, arguments.without, document)
     chosen = wanted(arguments, scenes)
     here = fields.places_here(build)

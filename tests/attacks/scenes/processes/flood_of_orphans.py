@@ -1,4 +1,4 @@
-"""Leaves four hundred children that end at once, for somebody else to bury."""
+"""Leaves two hundred children that end at once, for somebody else to bury."""
 # expect: completed process_limit
 # job: timeout_s=40 processes=60
 # tries: no, it is seen from outside
@@ -9,7 +9,7 @@ from manim import *
 
 class Attack(Scene):
     def construct(self):
-        for _ in range(40):
+        for _ in range(20):
             try:
                 pid = os.fork()
             except OSError:
