@@ -90,7 +90,9 @@ static int64_t measure(int (*inside)(void *), int ring)
     close(told[1]);
     close(held[0]);
     box_plan_done(&p);
-    return w.usage.kernel_bytes;
+    int64_t kernel_bytes = w.usage.kernel_bytes;
+    box_watch_done(&w);
+    return kernel_bytes;
 }
 
 static void test_open(void **state)
