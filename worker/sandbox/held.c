@@ -17,7 +17,8 @@
 #define PIPE "pipe:["
 #define MEMFD "/memfd:"
 
-/* Prices in kernel memory, measured by tests/bench/box_memory.py: a mapping
+/* Prices in kernel memory, rounded up; tests/bench/box_memory.py shows that no
+ * kind gets past its limit by them (a mapping really takes about half): a mapping
  * with its share of the tree that it is in; an open file with its inode; a pipe
  * with as much in it as it takes unless told otherwise (65536; to be told so
  * stops at 64 MiB a user, /proc/sys/fs/pipe-user-pages-soft). */
