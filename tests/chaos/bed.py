@@ -87,7 +87,7 @@ class Server(house.Redis):
     def start(self) -> None:
         """Start it with our clock, deaf to the signal of a full disk."""
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket]
-        arguments += ["--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "everysec"]
+        arguments += ["--dir", str(self.directory), "--appendonly", "yes", *house.FSYNC]
         arguments += ["--save", "", "--daemonize", "no", "--loglevel", "warning"]
         arguments += ["--auto-aof-rewrite-percentage", "0"]
         if house.server_version() >= (7, 0):  # before, DEBUG was open to everybody
