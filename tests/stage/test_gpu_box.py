@@ -18,7 +18,7 @@ target = context.simple_framebuffer((64, 64))
 target.use()
 target.clear(1.0, 0.0, 0.0, 1.0)
 program = context.program(
-    vertex_shader="#version 330\\nin vec2 at; void main() { gl_Position = vec4(at, 0.0, 1.0); }",
+    vertex_shader="#version 330\\n in vec2 at; void main() { gl_Position = vec4(at, 0.0, 1.0); }",
     fragment_shader="#version 330\\nout vec4 colour; void main() { colour = vec4(0.0, 1.0, 0.0, 1.0); }",
 )
 corners = context.buffer(struct.pack("6f", -1, -1, 1, -1, 0, 1))
