@@ -32,7 +32,7 @@ BUILD = Path(os.environ.get("MANIMD_BUILD", ROOT / "build"))
 MANIMD = BUILD / "manimd"
 QUEUE = "manimd:{default}"
 REDIS_SERVER = os.environ.get("MANIMD_TEST_REDIS_SERVER") or "redis-server"
-"""The server that queues live in: tests/servers.py names others."""
+"""The server that queues live in: tests/chaos/servers.py names others."""
 FSYNC = ("--appendfsync", "no")
 """So that a kill -9 loses nothing that was acknowledged: the file is written before
 each answer. With `everysec` that holds only while the disk keeps up: during a slow
