@@ -15,7 +15,8 @@
 static cJSON *judged(const char *encoder_word)
 {
     const struct job job = {.id = "a"};
-    struct keeper k = {.job = &job, .log = SCENE_LOG_INIT};
+    struct render_spec spec = {.zygote_fd = -1};
+    struct keeper k = {.job = &job, .spec = &spec, .log = SCENE_LOG_INIT};
     struct err e = ERR_INIT;
     cJSON *result = NULL;
     own_buf struct buf text = BUF_INIT(CEILING_RESULT_BYTES);
