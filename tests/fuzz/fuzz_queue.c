@@ -4,8 +4,10 @@
  * touched that is gone (the sanitizers see it), nothing is left.
  *
  * Input: flags, a byte for each of the caller's doings, replies in RESP after a
- * line's end. With FLAG_FIT the questions whether this Redis may hold jobs are
- * answered well by ourselves. */
+ * line's end. With FLAG_FIT the questions whether this Redis may hold jobs, and
+ * what is only told, are answered well by ourselves. Unless FLAG_IN_TURN says so,
+ * the next reply is not for whoever asks first: texts are for the inbox's peek,
+ * which waits for one, all else for the others. */
 #include <hiredis/hiredis.h>
 
 #include "../../worker/base/clock.h"
@@ -22,7 +24,7 @@
 #define STEPS_MAX 300
 #define STEP_MS 400
 
-enum { FLAG_FIT = 1, FLAG_BREAKS = 2, FLAG_OVERSIZE = 4 };
+enum { FLAG_FIT = 1, FLAG_BREAKS = 2, FLAG_OVERSIZE = 4, FLAG_IN_TURN = 8 };
 
 int64_t __wrap_clock_now_ms(void);
 int64_t __wrap_clock_unix_ms(void);
@@ -50,6 +52,7 @@ static struct {
     struct redis connections[CONNECTIONS];
     int made, steps;
     redisReader *reader;
+    redisReply *next; /* taken from the reader, not given to anybody yet */
     struct feed doings;
     struct queue *queue;
     struct claim *claims[CLAIMS_MAX];
@@ -191,6 +194,10 @@ static const char *fit_answer(const struct command *c)
         {"CONFIG", "*2\r\n$1\r\nm\r\n$10\r\nnoeviction\r\n"},
         {"HSETNX", ":1\r\n"},
         {"HGET", "$1\r\n1\r\n"},
+        {"TIME", "*2\r\n$10\r\n1700001000\r\n$1\r\n0\r\n"},
+        {"HSET", ":1\r\n"},
+        {"ZADD", ":1\r\n"},
+        {"EXPIRE", ":1\r\n"},
     };
     for (size_t i = 0; world.flags & FLAG_FIT && i < sizeof(good) / sizeof(good[0]); i++)
         if (strcmp(c->name, good[i].name) == 0)
@@ -208,27 +215,39 @@ static redisReply *reply_of(const char *text)
     return reply;
 }
 
-static redisReply *next_reply(const struct command *c)
+static redisReply *look_ahead(void)
 {
     void *reply = NULL;
-    const char *good = fit_answer(c);
-    if (good)
-        return reply_of(good);
-    if (redisReaderGetReply(world.reader, &reply) != REDIS_OK)
-        return NULL;
-    return reply;
+    if (!world.next && redisReaderGetReply(world.reader, &reply) == REDIS_OK)
+        world.next = reply;
+    return world.next;
+}
+
+/* Whether the next reply goes to this connection. */
+static bool is_for(const struct redis *r, const redisReply *next)
+{
+    const struct redis *blocker = &world.connections[CONNECTIONS - 1];
+    bool text = next->type == REDIS_REPLY_STRING;
+    if (world.flags & FLAG_IN_TURN)
+        return true;
+    return r == blocker ? text || next->type == REDIS_REPLY_ERROR : !text || !blocker->head;
 }
 
 static void serve(struct redis *r)
 {
     if (!r->used || !r->up || !r->head)
         return;
-    redisReply *reply = next_reply(r->head);
+    const char *good = fit_answer(r->head);
+    redisReply *reply = good ? reply_of(good) : look_ahead();
     if (!reply) {
         if (world.flags & FLAG_BREAKS)
             go_down(r, "closed by the server");
         return;
     }
+    if (!good && !is_for(r, reply))
+        return;
+    if (!good)
+        world.next = NULL;
     answer(pop(r), reply);
     freeReplyObject(reply);
 }
@@ -414,6 +433,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         loop_step(loop, 0);
         world.queue->ops->close(world.queue);
     }
+    if (world.next)
+        freeReplyObject(world.next);
     redisReaderFree(world.reader);
     loop_free(loop);
     return 0;

@@ -150,7 +150,7 @@ static int read_bare(struct ring_reader *r)
         return rc;
     }
     must(record.kind > RING_PAD && record.kind < RING_KIND_COUNT);
-    must(record.payload_bytes <= data_bytes() - sizeof(record));
+    must(*ring.tail % data_bytes() + sizeof(record) + record.payload_bytes <= data_bytes());
     own_free void *payload = own_calloc(1, record.payload_bytes ? record.payload_bytes : 1);
     ring_payload(r, record.repeat % 2 ? payload : NULL);
     return 1;
@@ -259,6 +259,8 @@ static void make_step(struct step *s, uint32_t *random)
                                      1,
                                      23,
                                      64,
+                                     128,
+                                     192,
                                      FRAME_BYTES,
                                      65536,
                                      65537,

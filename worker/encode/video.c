@@ -22,8 +22,8 @@ struct video {
 };
 
 /* Stock's own preset and rate: with one encoder a job instead of one a play, and
- * half of its lookahead, no row of tests/bench/encode_quality.md is worse than
- * stock's in any respect. What cheaper presets lack is weightp 2 with a second
+ * half of its lookahead, tests/bench/encode_quality.md finds nothing worse than
+ * stock's that could be seen. What cheaper presets lack is weightp 2 with a second
  * reference (letters that fade) and subme 7 (surfaces). */
 static const struct {
     const char *name, *value;
