@@ -32,7 +32,6 @@ ROWS = {
     "no_new_privs,landlock,seccomp": True,
     "uid,capabilities,landlock,seccomp": True,
     "uid,capabilities,no_new_privs,landlock,seccomp": True,
-    "uid,capabilities,no_new_privs,landlock,seccomp,rlimits,descriptors": True,
 }
 # Those whose aims the seal stands against; the watch, TeX's settings, the encoder
 # and the deadline stand against the others'.

@@ -12,8 +12,9 @@ attacks-check: all ## the attack suite's bounded part
 attacks-ablation: all ## each layer of the box off in turn; writes the table of docs/attacks.md
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD) --ablation
 
-# For the ablation: the box without the layers that WITHOUT names (by commas),
-# and what is linked with it, in build/ablation/…
+# For the ablation: the scene's box without the layers that WITHOUT names (by
+# commas), and what is linked with it, in build/ablation/…; the encoder keeps all
+# of its own, since its files must be its uid's.
 ABLATED_LIB := $(BUILD)/ablation/$(AS)/libsandbox.a
 .PHONY: ablated
 ablated: all
@@ -23,8 +24,7 @@ ablated: all
 	$(Q)cp $(BOX_LIB) $(ABLATED_LIB) && $(AR) r $(ABLATED_LIB) $(BUILD)/ablation/$(AS)/seal.o
 	$(Q)$(CC) $(LDFLAGS) $(BUILD)/worker/main.o $(ROOM_LIB) $(ABLATED_LIB) $(BASE_LIB) $(LIBS) \
 		-o $(BUILD)/ablation/$(AS)/manimd
-	$(Q)$(CC) $(LDFLAGS) $(call objects,encode) $(ABLATED_LIB) $(BASE_LIB) $(AVLIBS) \
-		-o $(BUILD)/ablation/$(AS)/manimd-encode
+	$(Q)cp $(BUILD)/manimd-encode $(BUILD)/ablation/$(AS)/manimd-encode
 	$(Q)$(CC) $(CPPFLAGS) $$($(PYTHON) -c 'import sysconfig as s; print("-I" + s.get_path("include"))') \
 		$(filter-out -MMD -MP,$(CFLAGS)) -shared $(NATIVE_SRC) $(ABLATED_LIB) $(BASE_LIB) -Wl,--as-needed \
 		$$(pkg-config --libs libcjson libseccomp openssl) -lm -o $(BUILD)/ablation/$(AS)/harness/_manimd.so

@@ -52,6 +52,7 @@ PR_CAPBSET_DROP = 24
 CONTAINER_CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31}
 LAST_CAPABILITY = 63
 IPC_KEY = 0x61747461  # of kernel/system_v
+IPCRM_OPTIONS = {"shm": "-m", "sem": "-s", "msg": "-q"}
 SHARED_PLACES = ("/", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/dev/mqueue")
 UID_TABLES = {"tcp": 7, "tcp6": 7, "udp": 7, "udp6": 7, "raw": 7, "raw6": 7}
 
@@ -348,7 +349,7 @@ class Field:
                 os.unlink(path)
         for line in filter(self.is_ours, ipc_objects() - self.ipc_before):
             kind, _, number = line.split()[:3]
-            subprocess.run(["ipcrm", f"-{kind[0] if kind != 'msg' else 'q'}", number], stderr=subprocess.DEVNULL)
+            subprocess.run(["ipcrm", IPCRM_OPTIONS[kind], number], stderr=subprocess.DEVNULL)
         self.redis.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="a JSON line for each scene")
     parser.add_argument("--list", action="store_true", help="the scenes, and nothing else")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and leave nothing behind
     build = arguments.build.resolve()
     scenes = load(arguments.family, arguments.scene)
     if arguments.list:
