@@ -156,7 +156,8 @@ def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool) 
         row = Row(layers, must_notice)
         run_row(row, build, chosen)
         rows.append(row)
-        row.save(build)
+        if document:  # all scenes
+            row.save(build)
         word = "ok  " if row.well else "FAIL"
         print(f"{word} without {layers}: {len(row.broke)} broke out, {len(row.otherwise)} ended otherwise", flush=True)
         for each in [*row.broke, *row.otherwise, *row.left]:
