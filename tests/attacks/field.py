@@ -148,7 +148,7 @@ class Field:
         try:
             self.log.wait("ready", 120)
             self.start_neighbour()
-        except house.Impatient:
+        except BaseException:  # an end by a signal, too
             self.close()
             raise
 
