@@ -57,6 +57,7 @@ static int run_render(const struct job *job, const char *dir, const struct confi
         .encoder_uid = env->encoder_uid,
         .sandbox_minimum = box_level_from_name(c->sandbox),
         .sandbox = env->sandbox,
+        .cgroup = env->cgroup,
         .report_fd = env->report_fd,
         .gpu = strcmp(c->gpu, "egl") == 0,
         .tripwires = (int)c->tripwires,

@@ -77,6 +77,7 @@ int stage_env_read(struct stage_env *ret, enum stage stage, const char *dir, str
         .zygote_fd = descriptor(STAGE_ENV_ZYGOTE_FD),
         .report_fd = descriptor(STAGE_ENV_REPORT_FD),
         .sandbox = getenv(STAGE_ENV_SANDBOX),
+        .cgroup = getenv(STAGE_ENV_CGROUP),
         .frame_log = number(STAGE_ENV_FRAME_LOG, 0) != 0,
         .scene_uid = (uid_t)number(STAGE_ENV_SCENE_UID, 0),
         .encoder_uid = (uid_t)number(STAGE_ENV_ENCODER_UID, 0),

@@ -14,13 +14,14 @@
 #define STAGE_ENV_SCRIPT "MANIMD_STAGE_SCRIPT"       /* absolute path of the file */
 /* What the sandbox offers here (box_describe()), found once by the worker. */
 #define STAGE_ENV_SANDBOX "MANIMD_STAGE_SANDBOX"
+#define STAGE_ENV_CGROUP "MANIMD_STAGE_CGROUP" /* its place for the slots' cgroups */
 
 struct stage_env {
     uid_t scene_uid, encoder_uid, fetch_uid;
     char nonce[JOB_NONCE_CHARS + 1];
     int zygote_fd, report_fd; /* -1: none */
     bool frame_log;
-    const char *sandbox;                  /* NULL: nobody has probed */
+    const char *sandbox, *cgroup;         /* NULL: nobody has probed, or has any */
     const char *script_path, *script_dir; /* NULL: a job from a queue */
     char script_dir_bytes[4096];
 };

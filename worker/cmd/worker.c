@@ -22,6 +22,7 @@
 #include "../events/result.h"
 #include "../render/render.h"
 #include "../sandbox/box.h"
+#include "../sandbox/cgroup.h"
 #include "../supervise/private_dir.h"
 #include "courier_seat.h"
 #include "fetch_urls.h"
@@ -48,6 +49,7 @@ struct worker {
     struct private_dir private_dir; /* the work directory when none was named */
     char **env[STAGE_COUNT];
     char *sandbox; /* what this machine offers: STAGE_ENV_SANDBOX=… */
+    struct cgroup_home cgroup;
     uid_t uid_base;
     int running;
     bool ready_said, draining, gave_up, closing;
@@ -326,7 +328,7 @@ static int check_sandbox(struct worker *w, struct err *e)
         w->sandbox = own_printf(STAGE_ENV_SANDBOX "=%s", buf_str(&text));
     int wanted = box_level_from_name(w->spec.config->sandbox);
     if ((int)level >= wanted)
-        return 0;
+        return layers[LAYER_CGROUP].state == LAYER_ACTIVE ? cgroup_begin(&w->cgroup, e) : 0;
     const char *why = "";
     for (int i = 0; i < LAYER_COUNT && !*why; i++)
         if (layers[i].state != LAYER_ACTIVE)
@@ -355,7 +357,8 @@ static void make_env(struct worker *w)
 {
     const struct config *c = w->spec.config;
     w->env[STAGE_FETCH] = config_env(c, FOR_FETCH);
-    const char *const offered[] = {w->sandbox, NULL};
+    own_free char *cgroup = own_printf(STAGE_ENV_CGROUP "=%s", w->cgroup.path);
+    const char *const offered[] = {w->sandbox, w->cgroup.path[0] ? cgroup : NULL, NULL};
     w->env[STAGE_RENDER] = env_with(config_env(c, FOR_RENDER), w->spec.render_extra);
     w->env[STAGE_RENDER] = env_with(w->env[STAGE_RENDER], offered);
     w->env[STAGE_STORE] = config_env(c, FOR_STORE);
@@ -523,6 +526,7 @@ void *worker_free(struct worker *w)
         w->queue->ops->close(w->queue);
     w->zygotes = zygotes_free(w->zygotes);
     w->courier = courier_seat_free(w->courier); /* last: jobs that ended owe webhooks */
+    cgroup_end(&w->cgroup);
     private_dir_done(&w->private_dir);
     free_env(w);
     free(w);

@@ -61,6 +61,7 @@ static void kill_scene(struct keeper *k)
         k->job_fd = -1;
         return;
     }
+    cgroup_box_kill(&k->cgroup);
     if (box_empty(k->spec->scene_uid, k->warden_pid, EMPTY_WITHIN_MS, &e) < 0)
         verdict_say(&k->verdict, OUTCOME_host_error, "%s", e.text);
     keeper_hear_warden(k);
@@ -91,6 +92,7 @@ static void warden_vanished(struct keeper *k)
 {
     struct err e = ERR_INIT;
     k->scene_killed = true;
+    cgroup_box_kill(&k->cgroup);
     if (k->spec->scene_uid && box_empty(k->spec->scene_uid, 0, EMPTY_WITHIN_MS, &e) < 0)
         verdict_say(&k->verdict, OUTCOME_host_error, "the scene's warden vanished: %s", e.text);
     verdict_say(&k->verdict, OUTCOME_host_error,
@@ -225,6 +227,7 @@ static void keeper_done(struct keeper *k)
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         own_close_fd(fds[i]);
     box_watch_done(&k->watch);
+    keeper_end_cgroup(k);
     scene_log_done(&k->log);
     buf_done(&k->words.part);
     buf_done(&k->encoder_lines.part);
@@ -253,6 +256,7 @@ static int run(struct keeper *k, struct err *e)
         failed_to_start(k, e);
     else
         keeper_loop(k);
+    keeper_look_at_cgroup(k);
     end_cold(k);
     return keeper_write_result(k, e);
 }
@@ -283,6 +287,8 @@ int render_stage(const struct job *job, const char *dir, const struct render_spe
         .words_fd = -1,
         .encoder_fd = -1,
         .signal_fd = -1,
+        .cgroup_home = CGROUP_HOME_INIT,
+        .cgroup = CGROUP_BOX_INIT,
         .ring = {-1, -1, -1},
         .trips = {.fd = -1},
         .cold = ZYGOTE_INIT,

@@ -4,6 +4,7 @@
  *                    message; the encoder is started
  *   keeper_script.c  the script's own folder, for `manimd render`
  *   keeper_fetched.c source and assets that the fetch stage got
+ *   keeper_cgroup.c  the scene's cgroup, where there is one
  *   keeper_hear.c    what the warden, the scene and the encoder say
  *   keeper.c         the loop: hear, watch, end
  *   keeper_judge.c   render.json
@@ -19,6 +20,7 @@
 #include "../base/json.h"
 #include "../base/ring.h"
 #include "../sandbox/box.h"
+#include "../sandbox/cgroup.h"
 #include "lines.h"
 #include "render.h"
 #include "scene_log.h"
@@ -45,6 +47,9 @@ struct keeper {
     char *script_dir, *script_path; /* as the scene sees them; NULL: none */
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
+    struct cgroup_home cgroup_home; /* ours, when none was handed to us */
+    struct cgroup_box cgroup;
+    int64_t ring_bytes; /* 0: no cgroup, so nobody asks */
     struct ring_fds ring;
     struct zygote cold;    /* ours, when none was lent */
     char render_path[512]; /* "exact", or "stock: why"; "" until told */
@@ -89,6 +94,13 @@ int keeper_place_script(struct keeper *k, struct err *e);
 /* keeper_fetched.c: into the scene's directory. */
 int keeper_place_source(struct keeper *k, struct err *e);
 int keeper_place_assets(struct keeper *k, struct err *e);
+
+/* keeper_cgroup.c: nothing where the host has none. */
+int keeper_make_cgroup(struct keeper *k, struct err *e);
+/* Once the scene has ended: the verdict, if the kernel has killed it for its
+ * memory, and what it used. */
+void keeper_look_at_cgroup(struct keeper *k);
+void keeper_end_cgroup(struct keeper *k);
 
 /* keeper_hear.c */
 void keeper_hear_signal(struct keeper *k);

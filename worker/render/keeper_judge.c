@@ -120,6 +120,7 @@ void keeper_judge_scene(struct keeper *k)
                     "the scene's process ended before it was in its sandbox");
         return;
     }
+    keeper_look_at_cgroup(k);
     if (WIFSIGNALED(status)) {
         judge_signal(k, WTERMSIG(status));
         return;

@@ -179,6 +179,7 @@ static char *start_message(const struct keeper *k)
     json_add_int(j, "level", k->level);
     json_add_int(j, "namespaces", has_namespaces(k));
     json_add_int(j, "gpu", k->spec->gpu);
+    cJSON_AddStringToObject(j, "cgroup", k->cgroup.path);
     json_add_int(j, "uid", k->spec->scene_uid);
     json_add_int(j, "gid", k->spec->scene_uid);
     cJSON_AddItemToObject(j, "limits", limits_json(&k->job->limits));
@@ -246,6 +247,9 @@ int keeper_start_scene(struct keeper *k, struct err *e)
         rc = start_cold(k, e);
     if (rc < 0)
         return rc;
+    rc = keeper_make_cgroup(k, e);
+    if (rc < 0)
+        return rc;
     const int fds[SCENE_FDS] = {
         log, words, k->ring.memory, k->ring.data_ready, k->ring.space_free, source,
     };
@@ -255,6 +259,7 @@ int keeper_start_scene(struct keeper *k, struct err *e)
     k->watch = (struct box_watch){
         .uid = k->spec->scene_uid,
         .dir_fd = k->scene_dir_fd,
+        .cgroup_fd = k->cgroup.dir_fd,
         .limits = k->job->limits,
         .shared_inode = ring.st_ino,
         .shared_bytes = ring.st_size,

@@ -39,9 +39,10 @@ struct render_spec {
     int sandbox_minimum;          /* enum box_level */
     /* What this machine offers, as box_describe() wrote it; NULL: probe. */
     const char *sandbox;
-    int report_fd; /* progress lines for whoever started us; -1: none */
-    bool gpu;      /* scenes may use one */
-    int tripwires; /* forbidden calls before a job is ended for them; 0: never */
+    const char *cgroup; /* the worker's place for cgroups (cgroup_begin()); NULL: none */
+    int report_fd;      /* progress lines for whoever started us; -1: none */
+    bool gpu;           /* scenes may use one */
+    int tripwires;      /* forbidden calls before a job is ended for them; 0: never */
     bool frame_log;
     bool spare; /* its zygotes keep a warden ready: many jobs are to come */
     /* `manimd render FILE`: the script's own folder, readable in the box and

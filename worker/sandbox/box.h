@@ -109,6 +109,7 @@ struct box_plan {
      * the plan's paths and nothing else (mounts.h). A scene must have been born
      * in a PID namespace of ours (box_pids_begin()). */
     bool namespaces;
+    int cgroup_fd;     /* a leaf to enter (cgroup.h); 0: none. The seal closes it */
     bool parent_death; /* die when the parent does */
     pid_t parent_pid;  /* whose death that is; 0: whoever it is now */
     struct box_filter filter;
@@ -211,6 +212,7 @@ struct box_watch {
     int dir_fd; /* whose tree is measured; -1: none */
     /* pid 1 of the box's PID namespace, for what it reaped; 0: there is none. */
     pid_t init_pid;
+    int cgroup_fd; /* its leaf, for what it used; 0: there is none */
     struct limits limits;
     uint64_t shared_inode; /* of the memfd of ours that it maps (the ring); 0: none */
     int64_t shared_bytes;  /* memory of ours that it maps (the ring): not its own */

@@ -12,6 +12,9 @@
 
 struct err;
 
+/* cgroup.c: nothing when the plan has none. */
+int layer_cgroup(const struct box_plan *p, struct err *e);
+
 /* namespaces.c: nothing when the plan has none. */
 int layer_namespaces(const struct box_plan *p, struct err *e);
 

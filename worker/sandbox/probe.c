@@ -8,6 +8,7 @@
 
 #include "../base/err.h"
 #include "../base/own.h"
+#include "cgroup.h"
 #include "layers.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #define PROBE_MS 5000
+#define LANDLOCK_OF_STRONG 3 /* truncation is a right of its own from there on */
 
 __attribute__((format(printf, 3, 4))) static void report(struct box_layer_report *r,
                                                          enum box_layer_state state,
@@ -227,11 +229,83 @@ static void probe_namespaces(struct box_layer_report *r)
         (void)waitpid(pid, NULL, 0);
 }
 
-/* Its row is here so that a report has it. */
-static void probe_unused(struct box_layer_report *r)
+/* ---- cgroup ---- */
+
+#define PROBE_MEMORY_BYTES (32LL << 20)
+#define PROBE_PROCESSES 2
+#define PROBE_FORKS 16
+
+/* Twice of what it may have: it must not live to say so. */
+static int eat_memory(void)
 {
-    report(r, LAYER_UNAVAILABLE, "not used at level standard");
+    size_t bytes = 2 * PROBE_MEMORY_BYTES;
+    char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p != MAP_FAILED)
+        memset(p, 1, bytes);
+    return 1;
 }
+
+static int fork_many(void)
+{
+    for (int i = 0; i < PROBE_FORKS; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            for (;;)
+                pause();
+        if (pid < 0)
+            return errno == EAGAIN ? 0 : 1;
+    }
+    return 2;
+}
+
+/* What `act` came to in the leaf, as waitpid() says it. */
+static int run_in_cgroup(const struct cgroup_box *b, int (*act)(void))
+{
+    struct box_plan p = {.cgroup_fd = b->dir_fd};
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(layer_cgroup(&p, NULL) < 0 ? 3 : act());
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+static void try_cgroup(struct box_layer_report *r, const struct cgroup_box *b)
+{
+    struct cgroup_seen seen;
+    int forks = run_in_cgroup(b, fork_many);
+    cgroup_box_kill(b);
+    int memory = run_in_cgroup(b, eat_memory);
+    cgroup_look(b->dir_fd, &seen);
+    bool killed = WIFSIGNALED(memory) && WTERMSIG(memory) == SIGKILL && seen.oom_kills > 0;
+    if (forks != 0)
+        report(r, LAYER_DEGRADED, "more processes than pids.max could be started");
+    else if (!killed)
+        report(r, LAYER_DEGRADED, "more memory than memory.max could be had");
+    else
+        report(r, LAYER_ACTIVE, "memory and processes");
+}
+
+/* Not in a child: the place is our own cgroup only while nobody else is in it. */
+static void probe_cgroup(struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct cgroup_home home = CGROUP_HOME_INIT;
+    struct cgroup_box leaf = CGROUP_BOX_INIT;
+    const struct limits limits = {.memory_bytes = PROBE_MEMORY_BYTES, .processes = PROBE_PROCESSES};
+    int rc = cgroup_begin(&home, &e);
+    if (rc == 0)
+        rc = cgroup_box_make(home.path, "probe", &limits, 0, &leaf, &e);
+    if (rc < 0)
+        report_failure(r, rc, &e);
+    else
+        try_cgroup(r, &leaf);
+    (void)cgroup_box_done(&leaf); /* what stays is the home's to remove */
+    cgroup_end(&home);
+}
+
+/* ---- all of them ---- */
 
 static void (*const probes[LAYER_COUNT])(struct box_layer_report *) = {
     [LAYER_UID] = probe_uid,
@@ -242,7 +316,7 @@ static void (*const probes[LAYER_COUNT])(struct box_layer_report *) = {
     [LAYER_RLIMITS] = probe_rlimits,
     [LAYER_DESCRIPTORS] = probe_descriptors,
     [LAYER_NAMESPACES] = probe_namespaces,
-    [LAYER_CGROUP] = probe_unused,
+    [LAYER_CGROUP] = NULL, /* box_probe() itself */
 };
 
 /* The child writes into pages that it shares with us: they need no descriptor,
@@ -278,8 +352,10 @@ static enum box_level level_of(const struct box_layer_report layers[LAYER_COUNT]
                   active(layers, LAYER_LANDLOCK) && active(layers, LAYER_SECCOMP) &&
                   layers[LAYER_RLIMITS].state != LAYER_UNAVAILABLE &&
                   active(layers, LAYER_DESCRIPTORS);
+    bool apart = active(layers, LAYER_NAMESPACES) && active(layers, LAYER_CGROUP) &&
+                 landlock_abi() >= LANDLOCK_OF_STRONG;
     if (always && active(layers, LAYER_UID))
-        return BOX_STANDARD;
+        return apart ? BOX_STRONG : BOX_STANDARD;
     return always && landlock_abi() >= 6 ? BOX_BASIC : BOX_NONE;
 }
 
@@ -292,7 +368,10 @@ enum box_level box_probe(struct box_layer_report ret_layers[LAYER_COUNT])
             report(&ret_layers[i], LAYER_UNAVAILABLE, "ENOMEM: no memory to probe with");
             continue;
         }
-        try_layer((enum box_layer)i, shared);
+        if (probes[i])
+            try_layer((enum box_layer)i, shared);
+        else
+            probe_cgroup(shared);
         ret_layers[i] = *shared;
     }
     if (shared != MAP_FAILED)

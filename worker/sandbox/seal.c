@@ -87,6 +87,7 @@ static const struct {
     {BOX_NONE, "threads", check_one_thread},
     {BOX_NONE, "parent", die_with_parent},
     {BOX_NONE, "session", leave_session},
+    {BOX_BASIC, "cgroup", layer_cgroup}, /* while the host's files are there */
     {BOX_BASIC, "namespaces", layer_namespaces},
     {BOX_NONE, "descriptors", layer_descriptors},
     {BOX_NONE, "rlimits", layer_rlimits},
@@ -103,10 +104,14 @@ static const struct {
 
 static int check_plan(const struct box_plan *p, struct err *e)
 {
-    if (p->level == BOX_STRONG && !p->namespaces)
-        return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces");
-    if (p->level == BOX_STANDARD && p->uid == 0)
-        return err_set(e, -EINVAL, FAULT_HOST, "seal: level standard needs a uid of its own");
+    if (p->level >= BOX_STANDARD && p->uid == 0)
+        return err_set(e, -EINVAL, FAULT_HOST, "seal: level %s needs a uid of its own",
+                       box_level_name(p->level));
+    if (p->level < BOX_STRONG || p->profile == BOX_FETCH)
+        return 0;
+    /* An encoder has one process, whose memory its rlimits bound. */
+    if (!p->namespaces || (p->profile == BOX_SCENE && p->cgroup_fd <= 0))
+        return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces and a cgroup");
     return 0;
 }
 

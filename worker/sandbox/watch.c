@@ -15,6 +15,7 @@
 #include "../base/clock.h"
 #include "../base/file.h"
 #include "../base/own.h"
+#include "cgroup.h"
 #include "held.h"
 #include "helper.h"
 #include "spent.h"
@@ -173,7 +174,13 @@ static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s)
     int64_t second = sysconf(_SC_CLK_TCK);
     int64_t reaped_ms = ticks * 1000 / second + w->cpu_ms_reaped;
     int64_t seen_ms = spent_look(w->spent, s) * 1000 / second;
-    return seen_ms > reaped_ms ? seen_ms : reaped_ms;
+    if (seen_ms < reaped_ms)
+        seen_ms = reaped_ms;
+    if (w->cgroup_fd <= 0)
+        return seen_ms;
+    struct cgroup_seen exact; /* from the moment of its entry */
+    cgroup_look(w->cgroup_fd, &exact);
+    return exact.cpu_ms > seen_ms ? exact.cpu_ms : seen_ms;
 }
 
 static void count(struct box_watch *w, const struct sweep *s)

@@ -62,6 +62,7 @@ def box_plan(start: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         "filter": FILTERS[start["gpu"]][start["level"]],
         "gpu": start["gpu"],
         "namespaces": start["namespaces"],
+        "cgroup": start["cgroup"],
         "parent_pid": start["parent_pid"],
         "uid": start["uid"],
         "gid": start["gid"],

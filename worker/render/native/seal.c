@@ -93,6 +93,16 @@ static int begin_plan(struct box_plan *p, PyObject *plan, struct err *e)
     return box_plan_init_with(p, profile_of(number(plan, "gpu")), level, &f, e);
 }
 
+/* plan["cgroup"]: its leaf, "" where there is none. */
+static int open_cgroup(struct box_plan *p, PyObject *cgroup, struct err *e)
+{
+    const char *path = cgroup ? PyUnicode_AsUTF8(cgroup) : NULL;
+    if (!path || !*path)
+        return 0;
+    p->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return p->cgroup_fd < 0 ? err_errno(e, -errno, FAULT_HOST, "open the cgroup \"%s\"", path) : 0;
+}
+
 static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
 {
     const char *dir = PyUnicode_AsUTF8(PyDict_GetItemString(plan, "dir"));
@@ -108,6 +118,9 @@ static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
     p->dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (p->dir_fd < 0)
         return err_errno(e, -errno, FAULT_HOST, "open the scene's directory");
+    rc = open_cgroup(p, PyDict_GetItemString(plan, "cgroup"), e);
+    if (rc < 0)
+        return rc;
     keep_descriptors(p, PyDict_GetItemString(plan, "keep"));
     return allow_readable(p, PyDict_GetItemString(plan, "readable"), e);
 }
