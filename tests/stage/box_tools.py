@@ -34,11 +34,13 @@ class Box:
     dir: Path
     uid: int
     python: Path
+    namespaces: bool = False
 
     def run(self, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Runs a command in the box."""
         level = "standard" if self.uid else "basic"
         words = [str(self.program), "-l", level, "-u", str(self.uid), "-d", str(self.dir)]
+        words += ["-N"] if self.namespaces else []
         words += ["-r", str(self.python.parents[1]), "-m", "1024", "-D", "256", "-c", "50", *options]
         return subprocess.run(
             [*words, "--", *command],
@@ -100,9 +102,17 @@ def box_run() -> Path:
     return ROOT / program
 
 
-@pytest.fixture
-def box(box_run: Path) -> Iterator[Box]:
+@pytest.fixture(params=["plain", "namespaces"])
+def box(box_run: Path, request: pytest.FixtureRequest) -> Iterator[Box]:
     """An empty box; afterwards nothing of it runs and it is removed."""
+    namespaces = request.param == "namespaces"
+    if namespaces:
+        probe = subprocess.run(
+            [str(box_run), "-l", "basic", "-d", "/tmp", "-N", "--", "/bin/true"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if probe.returncode:
+            pytest.skip(f"not applicable: box-run -N: {probe.stderr.strip()}")
     outside = Path(tempfile.mkdtemp(prefix="manimd-box-"))
     outside.chmod(0o711)
     inside = outside / "scene"
@@ -111,7 +121,7 @@ def box(box_run: Path) -> Iterator[Box]:
     if os.geteuid() == 0:
         uid = (1 << 30) + secrets.randbelow(1 << 29)
         os.chown(inside, uid, uid)
-    made = Box(box_run, inside, uid, runtime() / "bin" / "python3")
+    made = Box(box_run, inside, uid, runtime() / "bin" / "python3", namespaces)
     try:
         yield made
     finally:

@@ -12,6 +12,12 @@
 
 struct err;
 
+/* Of either scene profile: it may fork, so it has a PID namespace and a cgroup. */
+static inline bool plan_is_scene(const struct box_plan *p)
+{
+    return p->profile == BOX_SCENE || p->profile == BOX_SCENE_GPU;
+}
+
 /* cgroup.c: nothing when the plan has none. */
 int layer_cgroup(const struct box_plan *p, struct err *e);
 

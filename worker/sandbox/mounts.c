@@ -10,7 +10,7 @@
 
 #include "../base/err.h"
 #include "../base/own.h"
-#include "box.h"
+#include "layers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,9 +22,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PLACES_MAX (BOX_PATHS_MAX + 1)
-#define ROOT_SIZE "1m"     /* directories and mount points, nothing else */
-#define ROOT_INODES "1024" /* a mount point each, and the ways to them */
+#define PLACES_MAX (BOX_PATHS_MAX + 2) /* the plan's, its directory, /sys */
+#define ROOT_SIZE "1m"                 /* directories and mount points, nothing else */
+#define ROOT_INODES "1024"             /* a mount point each, and the ways to them */
 /* It is only built upon; any directory that is there everywhere would do. */
 #define ROOT_FOR_NOW "/proc"
 
@@ -44,7 +44,8 @@ struct builder {
     int count;
     int root_fd;
     bool whole; /* the plan allows "/": the new root is the old one, read-only */
-    bool all_of_proc;
+    bool with_proc, all_of_proc;
+    int sys_fd; /* -1: of /sys only what the plan names is there */
 };
 
 static void builder_done(struct builder *b)
@@ -55,6 +56,7 @@ static void builder_done(struct builder *b)
         free(b->all[i].link);
     }
     own_close_fd(&b->root_fd);
+    own_close_fd(&b->sys_fd);
     free(b->all);
 }
 
@@ -112,6 +114,16 @@ static int add_place(struct builder *b, int fd, const char *name, unsigned acces
     return rc;
 }
 
+/* A GPU's driver finds its devices by links all over /sys: it is there as a
+ * whole, and Landlock says what of it can be read. */
+static int add_sys(struct builder *b, const struct box_plan *p, struct err *e)
+{
+    if (p->profile != BOX_SCENE_GPU && p->profile != BOX_ENCODER_GPU)
+        return 0;
+    b->sys_fd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return b->sys_fd < 0 ? 0 : add_place(b, b->sys_fd, "/sys", BOX_READ, e);
+}
+
 /* What is above comes first; of two for one path, the one that may write. */
 static int compare_places(const void *a, const void *b)
 {
@@ -130,6 +142,9 @@ static int list_places(struct builder *b, const struct box_plan *p, struct err *
         rc = add_place(b, p->dir_fd, NULL, BOX_READ | BOX_WRITE, e);
         b->all[b->count - 1].is_own = true;
     }
+    if (rc == 0)
+        rc = add_sys(b, p, e);
+    b->with_proc = plan_is_scene(p) || b->all_of_proc;
     qsort(b->all, (size_t)b->count, sizeof b->all[0], compare_places);
     return rc;
 }
@@ -317,7 +332,7 @@ static int put_links(const struct builder *b)
 }
 
 /* What every program expects to be there, beside the plan's. */
-static int put_rest(const struct builder *b, enum box_profile profile, struct err *e)
+static int put_rest(const struct builder *b, struct err *e)
 {
     static const char *const dirs[] = {"proc", "tmp", "dev", "dev/shm"};
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -326,7 +341,7 @@ static int put_rest(const struct builder *b, enum box_profile profile, struct er
         rc = make_dir(b, dirs[i]);
     if (rc == 0)
         rc = put_links(b);
-    if (rc == 0 && profile == BOX_SCENE)
+    if (rc == 0 && b->with_proc)
         rc = put_proc(b);
     if (rc == 0 && mount_setattr(b->root_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         rc = -errno;
@@ -358,9 +373,24 @@ static int replace_directory(const struct builder *b, const struct box_plan *p, 
     return 0;
 }
 
+/* And those beneath /proc are of the host's, where Landlock's rules would be for
+ * nothing: what is no process has the same name in the box's own. */
+static int replace_proc_paths(const struct box_plan *p, struct err *e)
+{
+    for (int i = 0; i < p->paths; i++) {
+        const char *name = p->path_names[i];
+        if (!name || !beneath(name, "/proc"))
+            continue;
+        own_fd int fd = open(name, O_PATH | O_CLOEXEC);
+        if (fd < 0 || dup3(fd, p->path_fds[i], O_CLOEXEC) < 0)
+            return err_errno(e, -errno, FAULT_HOST, "find \"%s\" in the box", name);
+    }
+    return 0;
+}
+
 int mounts_make(const struct box_plan *p, struct err *e)
 {
-    struct builder b __attribute__((cleanup(builder_done))) = {.root_fd = -1};
+    struct builder b __attribute__((cleanup(builder_done))) = {.root_fd = -1, .sys_fd = -1};
     struct mount_attr apart = {.propagation = MS_PRIVATE};
     if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &apart, sizeof apart) < 0)
         return err_errno(e, -errno, FAULT_HOST, "part the mounts from the host's");
@@ -373,9 +403,11 @@ int mounts_make(const struct box_plan *p, struct err *e)
     if (rc == 0)
         rc = put_places(&b, e);
     if (rc == 0)
-        rc = put_rest(&b, p->profile, e);
+        rc = put_rest(&b, e);
     umask(umask_before);
     if (rc == 0)
         rc = leave_old_root(&b, e);
-    return rc == 0 ? replace_directory(&b, p, e) : rc;
+    if (rc == 0)
+        rc = replace_directory(&b, p, e);
+    return rc == 0 ? replace_proc_paths(p, e) : rc;
 }

@@ -8,7 +8,8 @@
  *   /dev           null, random, urandom as the plan says; fd, stdin, …
  *   /proc          of the PID namespace; other uids' processes are hidden, and
  *                  what is no process is left out unless the plan names some.
- *                  An encoder has none: it needs nothing there
+ *                  An encoder has none (but with a GPU): it needs
+ *                  nothing there
  *   /tmp /dev/shm  there, empty, read-only: memory that no process maps would
  *                  be seen by no watch, and TMPDIR is the box's own directory
  *

@@ -78,7 +78,7 @@ int box_pids_begin(pid_t *ret_reaper_pid, struct err *e)
 /* pid 1 is the reaper, who hides behind its uid; we are never it. */
 static int check_born_inside(const struct box_plan *p, struct err *e)
 {
-    if (p->profile != BOX_SCENE || (getppid() == 0 && getpid() != 1))
+    if (!plan_is_scene(p) || (getppid() == 0 && getpid() != 1))
         return 0;
     return err_set(e, -EINVAL, FAULT_HOST, "namespaces: the scene has no PID namespace of its own");
 }
@@ -88,7 +88,7 @@ int layer_namespaces(const struct box_plan *p, struct err *e)
     if (!p->namespaces)
         return 0;
     int rc = check_born_inside(p, e);
-    if (rc == 0 && geteuid() != 0 && p->profile != BOX_SCENE)
+    if (rc == 0 && geteuid() != 0 && !plan_is_scene(p))
         rc = enter_user_namespace(e);
     if (rc < 0)
         return rc;

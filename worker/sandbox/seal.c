@@ -110,7 +110,7 @@ static int check_plan(const struct box_plan *p, struct err *e)
     if (p->level < BOX_STRONG || p->profile == BOX_FETCH)
         return 0;
     /* An encoder has one process, whose memory its rlimits bound. */
-    if (!p->namespaces || (p->profile == BOX_SCENE && p->cgroup_fd <= 0))
+    if (!p->namespaces || (plan_is_scene(p) && p->cgroup_fd <= 0))
         return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces and a cgroup");
     return 0;
 }

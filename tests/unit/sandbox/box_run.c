@@ -169,6 +169,7 @@ int main(int argc, char **argv)
     plan.uid = a.uid;
     plan.limits = a.limits;
     plan.namespaces = a.namespaces;
-    return a.namespaces && a.profile == BOX_SCENE ? run_in_namespaces(&plan, argv + optind)
-                                                  : run(&plan, argv + optind);
+    bool forks = a.profile == BOX_SCENE || a.profile == BOX_SCENE_GPU;
+    return a.namespaces && forks ? run_in_namespaces(&plan, argv + optind)
+                                 : run(&plan, argv + optind);
 }

@@ -287,6 +287,26 @@ static void test_replaced_path_is_refused(void **state)
     box_plan_done(&in.plan);
 }
 
+/* What is no process is there when the plan names some of it, and Landlock's rule
+ * is for the box's own /proc, not for the host's. */
+static int read_proc(void *arg)
+{
+    (void)arg;
+    return opened("/proc/meminfo", O_RDONLY) == 0 && opened("/proc/version", O_RDONLY) == EACCES
+               ? 0
+               : 1;
+}
+
+static void test_files_of_proc(void **state)
+{
+    (void)state;
+    struct box_plan p;
+    boxed_plan(&box, BOX_SCENE, &p);
+    assert_int_equal(box_plan_allow(&p, "/proc/meminfo", BOX_READ, NULL), 0);
+    assert_int_equal(boxed_wait(boxed_start(&p, read_proc, NULL)), 0);
+    box_plan_done(&p);
+}
+
 /* ---- pid 1 ---- */
 
 static void burn(void)
@@ -438,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_the_rest),
         cmocka_unit_test(test_folders_within_folders),
+        cmocka_unit_test(test_files_of_proc),
         cmocka_unit_test(test_replaced_path_is_refused),
         cmocka_unit_test(test_pid_1_takes_all_with_it),
         cmocka_unit_test(test_dies_with_the_warden),
