@@ -66,6 +66,18 @@ static void end_zygote(struct zygote *z)
     (void)waitpid(z->pid, NULL, 0);
 }
 
+/* What the interpreter said of itself (harness/job.py). */
+static char *about_in_words(const char *about)
+{
+    own_json cJSON *j = NULL;
+    if (json_parse(about, strlen(about), FAULT_HOST, &j, NULL) < 0)
+        return own_strdup(about);
+    const char *reason = json_str(j, "reason");
+    return own_printf("Manim %s, Python %s, NumPy %s; render path %s%s%s", json_str(j, "manim"),
+                      json_str(j, "python"), json_str(j, "numpy"), json_str(j, "render_path"),
+                      *reason ? ": " : "", reason);
+}
+
 static void check_manim(struct doctor *d)
 {
     if (!d->settings_found)
@@ -86,7 +98,8 @@ static void check_manim(struct doctor *d)
         poll(&ready, 1, ZYGOTE_MS) == 1
             ? zygote_read(&z, &e)
             : err_set(&e, -ETIMEDOUT, FAULT_HOST, "no word from it within %d s", ZYGOTE_MS / 1000);
-    note(d, "manim", rc ? GRADE_BAD : GRADE_GOOD, rc ? e.text : z.about);
+    own_free char *words = rc ? NULL : about_in_words(z.about);
+    note(d, "manim", rc ? GRADE_BAD : GRADE_GOOD, rc ? e.text : words);
     end_zygote(&z);
 }
 
@@ -134,19 +147,42 @@ static void check_gpu(struct doctor *d)
         note(d, "gpu", GRADE_GOOD, "GPU jobs: kernel driver exposed");
 }
 
+static void note_layer(struct doctor *d, enum box_layer layer, const struct box_layer_report *r)
+{
+    static const char *const words[] = {[LAYER_ACTIVE] = "active",
+                                        [LAYER_DEGRADED] = "degraded",
+                                        [LAYER_UNAVAILABLE] = "unavailable"};
+    own_free char *name = own_printf("box.%s", box_layer_name(layer));
+    own_free char *text = own_printf(r->reason[0] ? "%s (%s)" : "%s", words[r->state], r->reason);
+    note(d, name, r->state == LAYER_ACTIVE ? GRADE_GOOD : GRADE_ABSENT, text);
+}
+
+/* In plain words what the layers that are missing here would have stopped. */
+static void note_not_contained(struct doctor *d, const struct box_layer_report *layers)
+{
+    cJSON *all = cJSON_AddArrayToObject(d->report, "not_contained");
+    for (int i = 0; i < LAYER_COUNT; i++) {
+        if (layers[i].state == LAYER_ACTIVE)
+            continue;
+        const char *text = box_layer_missing((enum box_layer)i);
+        cJSON_AddItemToArray(all, cJSON_CreateString(text));
+        if (!d->json)
+            printf("--  %-14s %s\n", "not contained:", text);
+    }
+}
+
 static void check_sandbox(struct doctor *d)
 {
     struct box_layer_report layers[LAYER_COUNT];
     enum box_level level = box_probe(layers);
-    for (int i = 0; i < LAYER_COUNT; i++) {
-        own_free char *name = own_printf("box.%s", box_layer_name((enum box_layer)i));
-        note(d, name, layers[i].state == LAYER_ACTIVE ? GRADE_GOOD : GRADE_ABSENT,
-             layers[i].reason[0] ? layers[i].reason : "holds");
-    }
+    for (int i = 0; i < LAYER_COUNT; i++)
+        note_layer(d, (enum box_layer)i, &layers[i]);
     bool enough = (int)level >= box_level_from_name(d->client.config.sandbox);
-    own_free char *text = own_printf("level %s; jobs are run at %s or better",
-                                     box_level_name(level), d->client.config.sandbox);
+    own_free char *text =
+        own_printf("level %s, with every layer that is active; jobs are run at %s or better",
+                   box_level_name(level), d->client.config.sandbox);
     note(d, "sandbox", enough ? GRADE_GOOD : GRADE_BAD, text);
+    note_not_contained(d, layers);
 }
 
 /* `--queue` is also the option that names a queue: without a name behind it, it

@@ -244,6 +244,8 @@ struct box_layer_report {
 };
 enum box_level box_probe(struct box_layer_report ret_layers[LAYER_COUNT]);
 const char *box_layer_name(enum box_layer layer);
+/* What is not contained where the layer is not active: a sentence for people. */
+const char *box_layer_missing(enum box_layer layer);
 const char *box_level_name(enum box_level level);
 /* -1 when it is no level. */
 int box_level_from_name(const char *name);

@@ -228,12 +228,15 @@ int cgroup_begin(struct cgroup_home *ret, struct err *e)
     if (rc < 0)
         return err_set(e, rc, FAULT_HOST, "no cgroup v2 is mounted here, or we are in none");
     snprintf(h.path, sizeof h.path, "%.2000s%.2000s", top, own[1] ? own : "");
-    rc = begin_in_own(&h, e);
+    struct err why = ERR_INIT;
+    rc = begin_in_own(&h, &why);
     /* Only for root, and only where others are in our own: a session's scope. */
     if (rc == -EBUSY && geteuid() == 0)
-        rc = begin_at_top(&h, top, e);
+        rc = begin_at_top(&h, top, &why);
     if (rc == 0)
         *ret = h;
+    else if (e)
+        *e = why;
     return rc;
 }
 

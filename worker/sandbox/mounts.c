@@ -331,6 +331,12 @@ static int put_links(const struct builder *b)
     return 0;
 }
 
+/* Where the root is the host's, read-only, what that has not is missing here too. */
+static int unless_whole(const struct builder *b, int rc)
+{
+    return b->whole && rc == -EROFS ? 0 : rc;
+}
+
 /* What every program expects to be there, beside the plan's. */
 static int put_rest(const struct builder *b, struct err *e)
 {
@@ -338,9 +344,9 @@ static int put_rest(const struct builder *b, struct err *e)
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
     int rc = 0;
     for (size_t i = 0; i < sizeof dirs / sizeof dirs[0] && rc == 0; i++)
-        rc = make_dir(b, dirs[i]);
+        rc = unless_whole(b, make_dir(b, dirs[i]));
     if (rc == 0)
-        rc = put_links(b);
+        rc = unless_whole(b, put_links(b));
     if (rc == 0 && b->with_proc)
         rc = put_proc(b);
     if (rc == 0 && mount_setattr(b->root_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)

@@ -162,7 +162,9 @@ static void test_without(void **state)
 int main(void)
 {
     struct err e = ERR_INIT;
-    if (cgroup_begin(&home, &e) < 0) {
+    int rc = cgroup_begin(&home, &e);
+    assert_true((rc < 0) == (e.text[0] != 0));
+    if (rc < 0) {
         printf("not applicable: cgroup_begin(): %s\n", e.text);
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_without)};
         return cmocka_run_group_tests(tests, NULL, NULL);
