@@ -144,6 +144,7 @@ def start_message(directory: Path, uid: int, namespaces: bool) -> bytes:
         **{"dir": str(directory / "scene"), "level": STANDARD if uid else 1, "uid": uid, "gid": uid},
         **{"limits": limits, "picture": picture, "outputs": ["mp4"], "seed": 0, "sections": False},
         "namespaces": int(namespaces),
+        "cgroup": "",
         "gpu": 0,
         **{"scene": None, "script_dir": None, "script_path": None},
     }
