@@ -59,7 +59,7 @@ $(ROOM_LIB): $(foreach room,$(ROOMS),$(call objects,$(room)))
 LUA := $(wildcard worker/intake/lua/*.lua)
 $(BUILD)/gen/lua_scripts.h: $(LUA) scripts/embed-lua
 	@mkdir -p $(@D)
-	$(Q)scripts/embed-lua $(LUA) > $@
+	$(Q)scripts/embed-lua worker/intake/lua > $@
 $(call objects,intake): $(BUILD)/gen/lua_scripts.h
 
 $(BUILD)/manimd: $(BUILD)/worker/main.o $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)

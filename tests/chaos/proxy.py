@@ -11,6 +11,7 @@ import functools
 import hashlib
 import selectors
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ LUA = Path(__file__).parents[2] / "worker" / "intake" / "lua"
 @functools.cache
 def script_text(name: str) -> str:
     """A script as the worker sends it."""
-    return (LUA / "lib.lua").read_text() + (LUA / f"{name}.lua").read_text()
+    linker = LUA.parents[2] / "scripts" / "embed-lua"
+    return subprocess.run([linker, LUA, name], capture_output=True, check=True, text=True).stdout
 
 
 @functools.cache

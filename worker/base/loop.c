@@ -91,19 +91,29 @@ void loop_unwatch(struct loop *loop, struct watch *w)
                 b->events[i].data.ptr = NULL;
 }
 
+static void insert(struct loop *loop, struct timer *t, int64_t at_ms, void (*on_time)(void *),
+                   void *arg)
+{
+    struct timer **link = &loop->timers;
+    while (*link && (*link)->at_ms <= at_ms)
+        link = &(*link)->next;
+    *t = (struct timer){.at_ms = at_ms, .on_time = on_time, .arg = arg, .next = *link, .set = true};
+    *link = t;
+}
+
 void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms, void (*on_time)(void *),
                 void *arg)
 {
     loop_timer_cancel(loop, t);
     int64_t at_ms = clock_now_ms() + in_ms;
     /* A timer that sets itself again with 0 must let the descriptors have a turn. */
-    if (at_ms <= loop->pass_ms)
-        at_ms = loop->pass_ms + 1;
-    struct timer **link = &loop->timers;
-    while (*link && (*link)->at_ms <= at_ms)
-        link = &(*link)->next;
-    *t = (struct timer){.at_ms = at_ms, .on_time = on_time, .arg = arg, .next = *link, .set = true};
-    *link = t;
+    insert(loop, t, at_ms > loop->pass_ms ? at_ms : loop->pass_ms + 1, on_time, arg);
+}
+
+void loop_after(struct loop *loop, struct timer *t, void (*on_time)(void *), void *arg)
+{
+    loop_timer_cancel(loop, t);
+    insert(loop, t, 0, on_time, arg); /* before every timer that is due */
 }
 
 void loop_timer_cancel(struct loop *loop, struct timer *t)

@@ -123,8 +123,12 @@ static void connect_now(void *arg)
 
 static void on_late(void *arg);
 
+/* Called for each command and reply: a timer that comes too early costs less
+ * than looking through all of them each time. */
 static void arm_late(struct redis *r)
 {
+    if (r->late.set && !r->dead && (r->sent.head || r->waiting.head))
+        return;
     int64_t first = INT64_MAX;
     for (const struct command *c = r->sent.head; c; c = c->next)
         first = c->deadline_ms < first ? c->deadline_ms : first;
@@ -205,6 +209,8 @@ void redis_command(struct redis *r, const struct redis_request *request, redis_r
     }
     append(&r->waiting, c);
     pump(r);
+    if (r->late.set && c->deadline_ms < r->late.at_ms)
+        loop_timer_cancel(r->loop, &r->late);
     arm_late(r);
 }
 

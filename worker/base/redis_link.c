@@ -42,7 +42,8 @@ struct link {
     int next; /* address to try after this one */
     int fd;   /* -1 when none */
     struct watch watch;
-    struct timer timer; /* limit of what is going on; LINK_OPEN: a broken write */
+    struct timer timer; /* limit of what is going on */
+    struct timer flush; /* what was written in a pass of the loop leaves it as one */
     int64_t deadline_ms;
     struct buf out;
     char why[512]; /* of the last address that failed */
@@ -53,6 +54,7 @@ struct link {
 };
 
 static void try_address(struct link *l);
+static int flush(struct link *l);
 
 static void leave(struct link *l)
 {
@@ -76,6 +78,7 @@ void link_close(struct link *l)
 {
     l->resolve = resolve_cancel(l->resolve);
     loop_timer_cancel(l->loop, &l->timer);
+    loop_timer_cancel(l->loop, &l->flush);
     drop_socket(l);
     buf_clear(&l->out);
     l->state = LINK_DOWN;
@@ -84,7 +87,7 @@ void link_close(struct link *l)
 void link_linger(struct link *l, int ms)
 {
     int64_t until_ms = clock_now_ms() + ms;
-    if (l->state != LINK_OPEN || l->out.bytes || shutdown(l->fd, SHUT_WR) < 0)
+    if (l->state != LINK_OPEN || flush(l) < 0 || l->out.bytes || shutdown(l->fd, SHUT_WR) < 0)
         return;
     for (int64_t left; (left = until_ms - clock_now_ms()) > 0;) {
         struct pollfd p = {.fd = l->fd, .events = POLLIN};
@@ -138,11 +141,12 @@ static int flush(struct link *l)
     return 0;
 }
 
-static void on_broken(void *arg)
+static void on_flush(void *arg)
 {
     struct link *l = arg;
     l->busy++;
-    closed(l, "write: the connection broke");
+    if (flush(l) < 0)
+        closed(l, "write: the connection broke");
     leave(l);
 }
 
@@ -154,9 +158,9 @@ size_t link_room(const struct link *l)
 void link_write(struct link *l, const char *data, size_t bytes)
 {
     if (l->state != LINK_OPEN || buf_add(&l->out, data, bytes) < 0)
-        return; /* the command's deadline finds it */
-    if (l->out.bytes == bytes && flush(l) < 0)
-        loop_timer(l->loop, &l->timer, 0, on_broken, l); /* not inside the caller */
+        return;                                 /* the command's deadline finds it */
+    if (!l->flush.set && l->out.bytes == bytes) /* else it is on its way already */
+        loop_after(l->loop, &l->flush, on_flush, l);
 }
 
 /* ---- reading ---- */

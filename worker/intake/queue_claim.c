@@ -108,6 +108,14 @@ static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *
         claim_next(q);
 }
 
+static bool held(const struct queue_redis *q, const char *id)
+{
+    for (const struct lent *l = q->lents; l; l = l->next)
+        if (strcmp(l->id, id) == 0)
+            return true;
+    return false;
+}
+
 static void start_claim(struct queue_redis *q, const char *id)
 {
     struct lent *l = queue_lent_new(q, id);
@@ -117,6 +125,15 @@ static void start_claim(struct queue_redis *q, const char *id)
     l->asked = true;
     q->claiming++;
     ask_claim(q, l, q->commands, on_claim);
+}
+
+/* Claimed before it is known to be queued: if it is not, the answer is "gone". */
+void queue_claim_admitted(struct queue_redis *q, const char *id)
+{
+    if (q->ready_empty && !q->looking && queue_takes_more(q) && !held(q, id))
+        start_claim(q, id);
+    else
+        q->ready_empty = false;
 }
 
 void queue_claim_again(struct queue_redis *q)
@@ -129,14 +146,6 @@ void queue_claim_again(struct queue_redis *q)
 }
 
 /* ---- candidates ---- */
-
-static bool held(const struct queue_redis *q, const char *id)
-{
-    for (const struct lent *l = q->lents; l; l = l->next)
-        if (strcmp(l->id, id) == 0)
-            return true;
-    return false;
-}
 
 static void on_spread(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
@@ -196,7 +205,8 @@ static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *
         if (job_valid_id(reply_text(reply, i)))
             snprintf(q->candidates[q->candidates_count++], JOB_ID_MAX + 1, "%s",
                      reply_text(reply, i));
-    if (q->candidates_count == 0)
+    q->ready_empty = q->candidates_count == 0;
+    if (q->ready_empty)
         q->spread = 0;
     claim_next(q);
 }

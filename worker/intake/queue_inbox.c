@@ -4,7 +4,9 @@
  * between the inbox and the place where it goes.
  *
  * With a slot free the peek blocks; without one the tick comes by, so that
- * refusals, duplicates and cancels are seen even while everybody is busy. */
+ * refusals, duplicates and cancels are seen even while everybody is busy. While
+ * there is more, several texts are read at a time (LRANGE) and admitted in one
+ * burst, each still by a script of its own that looks whether it is the tail. */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +24,8 @@
 #define BLOCK_S "10"
 #define BLOCK_DEADLINE_MS 13000
 #define BUSY_ADMITS 64 /* in a row while full; the tick continues */
+#define BATCH_MAX 16
+#define BATCH_BYTES (PEEK_MAX_BYTES / 2) /* expected of a batch, by the one before */
 #define RETRY_BASE_MS 100
 #define RETRY_CAP_MS 5000
 #define DENIED_MS 30000
@@ -35,21 +39,29 @@ static void peek_later(struct queue_redis *q, struct lent *l)
     queue_peek(q);
 }
 
+static void peek_at_some(struct queue_redis *q, int most)
+{
+    char first[16];
+    int count = q->batch < most ? q->batch : most;
+    snprintf(first, sizeof(first), "-%d", count > 0 ? count : 1);
+    const char *argv[] = {"LRANGE", q->keys.inbox, first, "-1"};
+    queue_ask(q, q->blocker, &(struct redis_request){.argc = 4, .argv = argv}, on_peek, NULL);
+}
+
 void queue_peek(struct queue_redis *q)
 {
     bool block = q->free_slots > q->claiming;
     if (!queue_usable(q) || !redis_is_up(q->blocker) || q->peeking || q->admitting ||
-        q->peek_retry.timer.set)
+        q->peek_retry.timer.set || (!block && q->admitted_busy >= BUSY_ADMITS))
         return;
-    if (!block && ++q->admitted_busy > BUSY_ADMITS)
-        return;
-    const char *argv[] = {
-        block ? "BLMOVE" : "LMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
     q->peeking = true;
+    if (q->more || !block) {
+        peek_at_some(q, block ? BATCH_MAX : BUSY_ADMITS - q->admitted_busy);
+        return;
+    }
+    const char *argv[] = {"BLMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
     queue_ask(q, q->blocker,
-              &(struct redis_request){.argc = block ? 6 : 5,
-                                      .argv = argv,
-                                      .deadline_ms = block ? BLOCK_DEADLINE_MS : 0},
+              &(struct redis_request){.argc = 6, .argv = argv, .deadline_ms = BLOCK_DEADLINE_MS},
               on_peek, NULL);
 }
 
@@ -92,7 +104,7 @@ static char *rejected_entry(struct queue_redis *q, const redisReply *text, const
 static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
     (void)l;
-    q->admitting = false;
+    q->admitting--;
     if (!reply->raw)
         return; /* queue_peek() comes when the line is back */
     if (reply->error) {
@@ -105,8 +117,10 @@ static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *
         q->spread++;
     else if (strcmp(reply->verdict, "delayed") == 0)
         queue_due_in(q, reply_number(reply, 2) - reply->now_ms + 1);
-    /* Whatever it was: others may have queued what we were woken for. */
-    queue_look(q);
+    if (strcmp(reply->verdict, "moved") == 0)
+        q->batch = 1; /* others are at it as well */
+    if (q->admitting == 0)
+        queue_look(q); /* what we have no slot for, somebody else may */
     queue_peek(q);
 }
 
@@ -143,8 +157,10 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
                  job->notify || !is_job ? "1" : "0", job->metadata, result, entry, most,
                  is_job ? job->webhook : refused_webhook},
     };
-    q->admitting = true;
+    q->admitting++;
     queue_ask_script(q, q->commands, &call, on_admit, NULL);
+    if (is_job && job->run_at_ms == 0)
+        queue_claim_admitted(q, job->id);
 }
 
 static void admit(struct queue_redis *q, const redisReply *text)
@@ -165,6 +181,22 @@ static void admit(struct queue_redis *q, const redisReply *text)
     job_free(&job);
 }
 
+/* The tail comes first. The next batch is as large as this one's texts allow. */
+static void admit_some(struct queue_redis *q, const redisReply *texts)
+{
+    size_t largest = 1;
+    for (size_t i = texts->elements; i-- > 0;) {
+        const redisReply *text = texts->element[i];
+        if (text->type != REDIS_REPLY_STRING)
+            continue;
+        largest = text->len > largest ? text->len : largest;
+        q->admitted_busy += q->free_slots <= q->claiming;
+        admit(q, text);
+    }
+    size_t fit = BATCH_BYTES / largest;
+    q->batch = fit < 1 ? 1 : fit < BATCH_MAX ? (int)fit : BATCH_MAX;
+}
+
 static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
     (void)l;
@@ -176,9 +208,16 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
     if (reply->error) {
         back_off(q, "inbox", reply->error);
     } else if (reply->raw->type == REDIS_REPLY_STRING) {
+        q->more = true;
+        q->batch = BATCH_MAX;
         admit(q, reply->raw);
+        queue_look(q); /* others may have queued what we were woken for */
+    } else if (reply->raw->type == REDIS_REPLY_ARRAY && reply->raw->elements > 0) {
+        admit_some(q, reply->raw);
+        queue_look(q);
     } else {
         q->admit_tries = 0;
+        q->more = false;
         if (q->free_slots > q->claiming)
             queue_peek(q); /* nothing for 10 s */
     }
@@ -189,7 +228,7 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
 static void on_oversize(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
     (void)l;
-    q->admitting = false;
+    q->admitting--;
     if (reply->error)
         back_off(q, "oversize", reply->error);
     else
@@ -199,6 +238,12 @@ static void on_oversize(struct queue_redis *q, struct lent *l, const struct repl
 void queue_oversize(struct queue_redis *q, int64_t announced_bytes)
 {
     char most[16], announced[24];
+    q->peeking = false;
+    if (q->batch > 1 &&
+        announced_bytes <= JOB_JSON_MAX_BYTES) { /* it was too many, not too large */
+        q->batch = 1;
+        return; /* queue_peek() comes when the line is back */
+    }
     snprintf(most, sizeof(most), "%d", JOB_JSON_MAX_BYTES);
     snprintf(announced, sizeof(announced), "%lld", (long long)announced_bytes);
     struct script_call call = {.script = SCRIPT_oversize,
@@ -206,7 +251,6 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes)
                                .argc = 2,
                                .argv = {most, announced},
                                .deadline_ms = 60000};
-    q->peeking = false;
-    q->admitting = true; /* no peek before it is gone */
+    q->admitting++; /* no peek before it is gone */
     queue_ask_script(q, q->commands, &call, on_oversize, NULL);
 }

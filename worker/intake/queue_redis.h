@@ -110,7 +110,9 @@ struct queue_redis {
     int free_slots;
     struct lent *lents;
 
-    bool peeking, admitting;
+    bool peeking, more;             /* more: the inbox was not empty when we last looked */
+    int batch;                      /* how many texts to look at when there are more */
+    int admitting;                  /* answers still to come */
     int admit_tries, admitted_busy; /* errors in a row; admitted while full */
     int spread;                     /* jobs queued that we had no slot for: others may look */
     struct queue_timer peek_retry;
@@ -120,6 +122,7 @@ struct queue_redis {
     char candidates[16][JOB_ID_MAX + 1];
     int candidate, candidates_count;
     bool look_again;
+    bool ready_empty;  /* as far as we know nothing is queued */
     bool stands_aside; /* takes nothing more until it can take a suspect */
 
     struct queue_timer tick, due, cancels, hello;
@@ -162,6 +165,8 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes);
 
 /* ---- queue_claim.c ---- */
 void queue_look(struct queue_redis *q);
+/* It is being admitted, and nobody waits before it: claims it in the same burst. */
+void queue_claim_admitted(struct queue_redis *q, const char *id);
 /* Whether it could hold one job more now. */
 bool queue_takes_more(const struct queue_redis *q);
 void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */

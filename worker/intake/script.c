@@ -74,7 +74,7 @@ const char *script_name(enum script script)
 void scripts_init(struct scripts *s, const struct config *config)
 {
     for (int i = 0; i < SCRIPT_COUNT; i++) {
-        s->text[i] = own_printf("%s%s", lua_lib, script_table[i].text);
+        s->text[i] = own_strdup(script_table[i].text);
         sha1_hex(s->text[i], strlen(s->text[i]), s->sha1[i]);
     }
     snprintf(s->result_ttl_s, sizeof(s->result_ttl_s), "%lld", (long long)config->result_ttl_s);

@@ -1,5 +1,5 @@
 /* Inside intake/: the queue's keys, and its Lua scripts called by their SHA-1
- * (queue.md §1). Each script is lua/lib.lua and its own text. A server that does
+ * (queue.md §1). Each script is what it needs of lua/lib.lua and its own text. A server that does
  * not know it (NOSCRIPT) is sent the whole text.
  *
  * All scripts take the same keys and the same first arguments (lib.lua); what

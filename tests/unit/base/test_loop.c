@@ -169,6 +169,20 @@ static void timers_run_in_order(void **state)
     assert_false(a.set);
 }
 
+static void last_in_a_pass(void **state)
+{
+    (void)state;
+    struct timer after = TIMER_INIT, due = TIMER_INIT;
+    order[0] = '\0';
+    loop_timer(loop, &due, 0, note, "d");
+    loop_after(loop, &after, note, "a");
+    loop_after(loop, &after, note, "a"); /* once */
+    assert_string_equal(order, "");
+    loop_step(loop, -1); /* does not wait for a descriptor */
+    assert_true(order[0] == 'a' && !after.set);
+    loop_timer_cancel(loop, &due);
+}
+
 static struct timer eager, victim_timer;
 static int eager_runs;
 
@@ -405,6 +419,7 @@ int main(void)
         WITH_LOOP(a_rewatch_takes_effect_within_the_batch),
         WITH_LOOP(errors_of_watching_are_told),
         WITH_LOOP(timers_run_in_order),
+        WITH_LOOP(last_in_a_pass),
         WITH_LOOP(an_eager_timer_starves_nobody),
         WITH_LOOP(children_are_reaped_with_their_status),
         WITH_LOOP(a_child_reaped_by_another_did_not_end_well),

@@ -7,37 +7,43 @@
 -- delayed, cancelled, expired, rejected, duplicate, conflict.
 local sha1, what, digest, entry = ARGV[5], ARGV[6], ARGV[7], ARGV[15]
 
-local bad = wrong(k.inbox, 'list', k.ready, 'zset', k.delayed, 'zset', k.active, 'zset',
-    k.done, 'zset')
+local bad = wrong(k_inbox, 'list', k_ready, 'zset')
 if bad then return bad end
-local tail = redis.call('LINDEX', k.inbox, -1)
+local tail = redis.call('LINDEX', k_inbox, -1)
 if not tail then return {'empty', now} end
 if #tail > tonumber(ARGV[16]) or redis.sha1hex(tail) ~= sha1 then return {'moved', now} end
 
 local function reject(name)
-    redis.call('RPOP', k.inbox)
-    redis.pcall('LPUSH', k.rejected, entry)
-    redis.pcall('LTRIM', k.rejected, 0, 999)
+    redis.call('RPOP', k_inbox)
+    redis.pcall('LPUSH', k_rejected, entry)
+    redis.pcall('LTRIM', k_rejected, 0, 999)
     event(name, 'sha1', sha1)
     return {name, now}
 end
 
 if what == 'wake' then
-    redis.call('RPOP', k.inbox)
+    redis.call('RPOP', k_inbox)
     return {'wake', now}
 end
-local known = id ~= '' and redis.call('EXISTS', k.job) == 1
+local kind = 'none'
+if id ~= '' then
+    kind = redis.call('TYPE', k_job)
+    kind = type(kind) == 'table' and kind.ok or kind
+end
+local known = kind ~= 'none'
 if what == 'reject' then
+    bad = wrong_core()
+    if bad then return bad end
     if id ~= '' and not known then
-        redis.call('HSET', k.job, 'sha', sha1, 'enq', num(now), 'attempt', 0, 'notify', ARGV[12])
-        if ARGV[17] ~= '' then redis.call('HSET', k.job, 'webhook', ARGV[17]) end
+        redis.call('HSET', k_job, 'sha', sha1, 'enq', now_text, 'attempt', 0, 'notify', ARGV[12])
+        if ARGV[17] ~= '' then redis.call('HSET', k_job, 'webhook', ARGV[17]) end
         settle('failed', 'source_rejected', ARGV[14])
     end
     return reject('rejected')
 end
 if known then
-    if not wrong(k.job, 'hash') and get('sha') == digest then
-        redis.call('RPOP', k.inbox)
+    if kind == 'hash' and get('sha') == digest then
+        redis.call('RPOP', k_inbox)
         event('duplicate', 'state', get('state'))
         return {'duplicate', now}
     end
@@ -45,30 +51,41 @@ if known then
 end
 
 local due, expires, deadline = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-redis.call('RPOP', k.inbox)
-redis.call('HSET', k.job, 'payload', tail, 'sha', digest, 'enq', num(now), 'prio', ARGV[8],
-    'attempt', 0, 'crashes', 0, 'fails', 0, 'expires', ARGV[10], 'deadline', ARGV[11],
-    'notify', ARGV[12])
-if ARGV[13] ~= '' then redis.call('HSET', k.job, 'metadata', ARGV[13]) end
-if ARGV[17] ~= '' then redis.call('HSET', k.job, 'webhook', ARGV[17]) end
+local cancelled = redis.call('EXISTS', k_cancel) == 1
+local late = (expires > 0 and expires <= now) or (deadline > 0 and deadline <= now)
+if cancelled or late or due > now then -- seldom: `ready` alone was looked at so far
+    bad = wrong_core()
+    if bad then return bad end
+end
+local score = ready_score(tonumber(ARGV[8]) or 0)
+local hash = {'payload', tail, 'sha', digest, 'enq', now_text, 'prio', ARGV[8], 'attempt', '0',
+    'crashes', '0', 'fails', '0', 'expires', ARGV[10], 'deadline', ARGV[11], 'notify', ARGV[12]}
+local function with(field, value)
+    hash[#hash + 1], hash[#hash + 2] = field, value
+end
+if ARGV[13] ~= '' then with('metadata', ARGV[13]) end
+if ARGV[17] ~= '' then with('webhook', ARGV[17]) end
+if not cancelled and not late then
+    with('score', score)
+    with('state', due > now and 'delayed' or 'queued')
+    if due > now then with('due', num(due)) end
+end
+redis.call('RPOP', k_inbox)
+redis.call('HSET', k_job, unpack(hash))
 
-if redis.call('EXISTS', k.cancel) == 1 then
+if cancelled then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'cancelled', now}
 end
-if (expires > 0 and expires <= now) or (deadline > 0 and deadline <= now) then
+if late then
     settle('failed', 'expired', verdict('failed', 'expired', 'it came after its time'))
     return {'expired', now}
 end
-local score = ready_score()
-redis.call('HSET', k.job, 'score', score)
 if due > now then
-    redis.call('HSET', k.job, 'state', 'delayed', 'due', num(due))
-    redis.call('ZADD', k.delayed, num(due), id)
+    redis.call('ZADD', k_delayed, num(due), id)
     event('delayed', 'due', num(due))
     return {'delayed', now, num(due)}
 end
-redis.call('HSET', k.job, 'state', 'queued')
-redis.call('ZADD', k.ready, score, id)
+redis.call('ZADD', k_ready, score, id)
 event('queued')
 return {'queued', now}

@@ -8,16 +8,16 @@ if bad then return bad end
 if overwritten() then return {'stale', now, ''} end
 local state = get('state')
 if state ~= 'active' or get('token') ~= ARGV[5] then return {'stale', now, state} end
-redis.call('ZADD', k.active, num(now + tonumber(ARGV[6])), id)
-redis.call('HSET', k.job, 'beat', num(now))
+redis.call('ZADD', k_active, num(now + tonumber(ARGV[6])), id)
+redis.call('HSET', k_job, 'beat', now_text)
 if progress ~= '' then
-    redis.call('HSET', k.job, 'progress', progress)
-    redis.pcall('XADD', k.log, 'MAXLEN', '~', 200, '*', 'progress', progress)
-    redis.pcall('EXPIRE', k.log, result_ttl)
+    redis.call('HSET', k_job, 'progress', progress)
+    redis.pcall('XADD', k_log, 'MAXLEN', '~', 200, '*', 'progress', progress)
+    redis.pcall('EXPIRE', k_log, result_ttl)
     redis.pcall('PUBLISH', channel, '{"event":"progress","id":"' .. id .. '","progress":' ..
         progress .. '}')
 end
-if redis.call('EXISTS', k.cancel) == 1 then return {'cancel', now, state} end
+if redis.call('EXISTS', k_cancel) == 1 then return {'cancel', now, state} end
 local deadline = get_num('deadline')
 if deadline > 0 and deadline <= now then return {'expired', now, state} end
 return {'ok', now, state}

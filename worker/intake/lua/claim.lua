@@ -8,43 +8,56 @@
 -- nothing else), or
 -- ok, now, payload, attempt, crashes, enqueued, expires, deadline.
 local nonce, lease = ARGV[5], tonumber(ARGV[7])
-local bad = wrong_core()
+local bad = wrong(k_ready, 'zset', k_active, 'zset')
 if bad then return bad end
-if overwritten() then return {'gone', now, ''} end
+if not read_job('state', 'token', 'payload', 'attempt', 'crashes', 'enq', 'expires', 'deadline',
+    'fails', 'progress', 'error') then
+    return {'gone', now, ''}
+end
 
-local function grant()
-    return {'ok', now, get('payload'), num(get('attempt')), num(get('crashes')),
-        num(get('enq')), num(get('expires')), num(get('deadline')), num(get('fails'))}
+local function grant(attempt)
+    return {'ok', now, get('payload'), attempt, get('crashes'), get('enq'), get('expires'),
+        get('deadline'), get('fails')}
 end
 
 local state = get('state')
 if state == 'active' and get('token') == nonce then
-    redis.call('ZADD', k.active, num(now + lease), id)
-    return grant()
+    redis.call('ZADD', k_active, num(now + lease), id)
+    return grant(get('attempt'))
 end
 if state ~= 'queued' then
-    redis.call('ZREM', k.ready, id) -- the index was behind
+    redis.call('ZREM', k_ready, id) -- the index was behind
     return {'gone', now, state}
 end
-if redis.call('EXISTS', k.cancel) == 1 then
+local expires, deadline = get_num('expires'), get_num('deadline')
+local cancelled = redis.call('EXISTS', k_cancel) == 1
+local late = (expires > 0 and expires <= now) or (deadline > 0 and deadline <= now)
+local broken = get('payload') == ''
+if cancelled or late or broken then -- it ends here: the other indexes are written to as well
+    bad = wrong_core()
+    if bad then return bad end
+end
+if cancelled then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'cancelled', now}
 end
-local expires, deadline = get_num('expires'), get_num('deadline')
-if (expires > 0 and expires <= now) or (deadline > 0 and deadline <= now) then
+if late then
     settle('failed', 'expired', verdict('failed', 'expired', 'nobody could take it in time'))
     return {'expired', now}
 end
-if get('payload') == '' then
+if broken then
     settle('dead', 'host_error', verdict('dead', 'host_error',
         'its payload is gone from its hash in Redis'))
     return {'broken', now}
 end
 if get_num('crashes') >= (tonumber(ARGV[8]) or math.huge) then return {'suspect', now} end
-redis.call('ZREM', k.ready, id)
-redis.call('ZADD', k.active, num(now + lease), id)
-redis.call('HSET', k.job, 'state', 'active', 'token', nonce, 'worker', ARGV[6],
-    'attempt', num(get_num('attempt') + 1), 'start', num(now), 'beat', num(now))
-redis.call('HDEL', k.job, 'progress', 'error')
-event('active', 'attempt', get('attempt'), 'worker', ARGV[6])
-return grant()
+redis.call('ZREM', k_ready, id)
+redis.call('ZADD', k_active, num(now + lease), id)
+local attempt = tostring(get_num('attempt') + 1)
+redis.call('HSET', k_job, 'state', 'active', 'token', nonce, 'worker', ARGV[6],
+    'attempt', attempt, 'start', now_text, 'beat', now_text)
+if get('progress') ~= '' or get('error') ~= '' then
+    redis.call('HDEL', k_job, 'progress', 'error')
+end
+event('active', 'attempt', attempt, 'worker', ARGV[6])
+return grant(attempt)

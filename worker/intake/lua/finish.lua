@@ -6,40 +6,38 @@
 local nonce, state, outcome, result = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local bad = wrong_core()
 if bad then return bad end
-if overwritten() then return {'stale', now, ''} end
+if not read_job('state', 'token', 'webhook', 'notify') then return {'stale', now, ''} end
 local found = get('state')
 if found ~= 'active' or get('token') ~= nonce then
     if get('last') == nonce then return {'replay', now, get('laststate')} end
     return {'stale', now, found}
 end
 
-local fails = get_num('fails')
 local retry = false
 if state == 'dead' then
-    fails = fails + 1
+    local fails = get_num('fails') + 1
     retry = fails < tonumber(ARGV[10])
-    redis.call('HSET', k.job, 'fails', num(fails))
-    if redis.call('EXISTS', k.cancel) == 1 then
+    redis.call('HSET', k_job, 'fails', num(fails))
+    if redis.call('EXISTS', k_cancel) == 1 then
         retry, state, outcome = false, 'cancelled', 'cancelled'
         result = verdict('cancelled', 'cancelled')
     end
 end
 local due = now + tonumber(ARGV[9])
-local deadline = get_num('deadline')
-if retry and deadline > 0 and due >= deadline then
+local deadline = retry and get_num('deadline') or 0
+if deadline > 0 and due >= deadline then
     retry, state, outcome = false, 'failed', 'expired'
     result = verdict('failed', 'expired', 'its deadline left no time for another try')
 end
 
 if not retry then
-    redis.call('HSET', k.job, 'last', nonce, 'laststate', state)
-    settle(state, outcome, result)
+    settle(state, outcome, result, 'last', nonce, 'laststate', state)
     return {'ok', now, state}
 end
 forget_indexes()
-redis.call('HSET', k.job, 'state', 'retrying', 'last', nonce, 'laststate', 'retrying',
+redis.call('HSET', k_job, 'state', 'retrying', 'last', nonce, 'laststate', 'retrying',
     'due', num(due), 'error', result)
-redis.call('HDEL', k.job, 'token')
-redis.call('ZADD', k.delayed, num(due), id)
+redis.call('HDEL', k_job, 'token')
+redis.call('ZADD', k_delayed, num(due), id)
 event('retrying', 'outcome', outcome, 'due', num(due))
 return {'ok', now, 'retrying'}

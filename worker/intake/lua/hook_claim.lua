@@ -4,13 +4,13 @@
 -- 5 lease, ms  6 tries allowed
 -- Answers: gone, early (with its time), spent (its couriers died at every try),
 -- or ok, now, claims, tries, finished, url, message id, state, result.
-local bad = wrong(k.hooks, 'zset')
+local bad = wrong(k_hooks, 'zset')
 if bad then return bad end
-local due = redis.call('ZSCORE', k.hooks, id)
+local due = redis.call('ZSCORE', k_hooks, id)
 if not due then return {'gone', now} end
 local ended = {completed = true, failed = true, cancelled = true, dead = true}
-if wrong(k.job, 'hash') or not ended[get('state')] or get('hookid') == '' then
-    redis.call('ZREM', k.hooks, id) -- the index was behind, or its hash is gone
+if wrong(k_job, 'hash') or not ended[get('state')] or get('hookid') == '' then
+    redis.call('ZREM', k_hooks, id) -- the index was behind, or its hash is gone
     return {'gone', now}
 end
 if tonumber(due) > now then return {'early', now, num(due)} end
@@ -19,7 +19,7 @@ if tries > tonumber(ARGV[6]) then
     end_hook('given up', '0', 'the courier died at every try')
     return {'spent', now}
 end
-redis.call('HSET', k.job, 'hookclaims', num(claims), 'hooktries', num(tries), 'hookat', num(now))
-redis.call('ZADD', k.hooks, num(now + tonumber(ARGV[5])), id)
+redis.call('HSET', k_job, 'hookclaims', num(claims), 'hooktries', num(tries), 'hookat', now_text)
+redis.call('ZADD', k_hooks, num(now + tonumber(ARGV[5])), id)
 return {'ok', now, num(claims), num(tries), num(get('fin')), get('webhook'), get('hookid'),
     get('state'), get('result')}

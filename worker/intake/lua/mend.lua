@@ -9,13 +9,15 @@
 -- (some of it is for a person); with the state, the kinds of damage by commas,
 -- sentences by semicolons.
 local mode, lease, digest, stranger = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8] == 'stranger'
-local bad = wrong_core() or wrong(k.hooks, 'zset')
+local bad = wrong_core() or wrong(k_hooks, 'zset')
 if bad then return bad end
 
 local home = {queued = 'ready', delayed = 'delayed', retrying = 'delayed', active = 'active',
     completed = 'done', failed = 'done', cancelled = 'done', dead = 'dead'}
 local names = {'ready', 'delayed', 'active', 'done', 'dead', 'hooks'}
 local ended = {completed = true, failed = true, cancelled = true, dead = true}
+local k = {ready = k_ready, delayed = k_delayed, active = k_active, done = k_done, dead = k_dead,
+    hooks = k_hooks}
 local found = {}
 for _, name in ipairs(names) do
     found[name] = tonumber(redis.call('ZSCORE', k[name], id) or nil)
@@ -36,7 +38,7 @@ local function fix_take(name)
 end
 
 local function fix_set(field, value)
-    return function() redis.call('HSET', k.job, field, value) end
+    return function() redis.call('HSET', k_job, field, value) end
 end
 
 local function answer(state)
@@ -52,7 +54,7 @@ local function answer(state)
     return {word, now, state, table.concat(kinds, ','), table.concat(texts, '; ')}
 end
 
-local kind = redis.call('TYPE', k.job)
+local kind = redis.call('TYPE', k_job)
 kind = type(kind) == 'table' and kind.ok or kind
 if stranger or kind == 'none' then
     local ttl = {done = result_ttl, dead = dead_ttl}
@@ -105,8 +107,8 @@ end
 if state == 'active' and token == '' then
     state = 'queued' -- nobody can end it, and whoever renders it will be told so
     damage('half_gone', 'it is active and its token is gone', function()
-        redis.call('HSET', k.job, 'state', 'queued')
-        redis.call('HDEL', k.job, 'progress')
+        redis.call('HSET', k_job, 'state', 'queued')
+        redis.call('HDEL', k_job, 'progress')
     end)
 end
 if not ended[state] and payload == '' then
@@ -114,7 +116,7 @@ if not ended[state] and payload == '' then
         damage('half_gone', 'its payload is gone: only its worker can still end it')
     else
         damage('half_gone', 'its payload is gone: it cannot be rendered', function()
-            redis.call('ZREM', k.done, id)
+            redis.call('ZREM', k_done, id)
             settle('dead', 'host_error', verdict('dead', 'host_error',
                 'its payload is gone from its hash in Redis'))
         end)
@@ -139,7 +141,7 @@ if ended[state] then
     end
     if result == '' then
         damage('half_gone', 'its result is gone', function()
-            redis.call('HSET', k.job, 'result',
+            redis.call('HSET', k_job, 'result',
                 verdict(state, outcome, 'its result is gone from its hash in Redis'))
         end)
     end
@@ -147,14 +149,14 @@ if ended[state] then
         fin = found[home[state]] or now
         damage('half_gone', 'the time of its end is gone', fix_set('fin', num(fin)))
     end
-    if redis.call('TTL', k.job) == -1 then
+    if redis.call('TTL', k_job) == -1 then
         damage('no_ttl', 'it has ended and would stay for ever', function()
-            redis.call('EXPIRE', k.job, math.max(ttl, get('webhook') ~= '' and 345600 or 0))
+            redis.call('EXPIRE', k_job, math.max(ttl, get('webhook') ~= '' and 345600 or 0))
         end)
     end
-elseif redis.call('TTL', k.job) ~= -1 then
+elseif redis.call('TTL', k_job) ~= -1 then
     damage('has_ttl', 'it has not ended and would vanish',
-        function() redis.call('PERSIST', k.job) end)
+        function() redis.call('PERSIST', k_job) end)
 end
 
 -- ---- its place ----
@@ -180,13 +182,13 @@ end
 local function unlisted()
     if not ended[state] then return false end
     if fin <= now - ttl * 1000 then return true end
-    local oldest = redis.call('ZRANGE', k.done, 0, 0, 'WITHSCORES')
-    return want == 'done' and redis.call('ZCARD', k.done) >= 10000 and fin <= tonumber(oldest[2])
+    local oldest = redis.call('ZRANGE', k_done, 0, 0, 'WITHSCORES')
+    return want == 'done' and redis.call('ZCARD', k_done) >= 10000 and fin <= tonumber(oldest[2])
 end
 
 local function put()
     redis.call('ZADD', k[want], num(score), id)
-    if want == 'done' then redis.call('ZREMRANGEBYRANK', k.done, 0, -10001) end
+    if want == 'done' then redis.call('ZREMRANGEBYRANK', k_done, 0, -10001) end
     if want == 'ready' then wake() end
 end
 
@@ -212,11 +214,11 @@ local hook = get('hook')
 local owes = ended[state] and get('webhook') ~= '' and hook ~= 'delivered' and hook ~= 'given up'
 if owes and get('hookid') == '' then
     damage('no_hook', 'it owes a webhook and there is none', function()
-        owe_hook('msg_' .. redis.sha1hex(k.job .. ' ' .. num(now) .. ' ' .. get('attempt')))
+        owe_hook('msg_' .. redis.sha1hex(k_job .. ' ' .. now_text .. ' ' .. get('attempt')))
     end)
 elseif owes and not found.hooks then
     damage('no_hook', 'it owes a webhook and hooks does not name it',
-        function() redis.call('ZADD', k.hooks, num(now), id) end)
+        function() redis.call('ZADD', k_hooks, now_text, id) end)
 elseif found.hooks and not owes then
     damage('wrong_hook', 'hooks names it and it owes no webhook', fix_take('hooks'))
 end

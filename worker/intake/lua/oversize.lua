@@ -5,11 +5,11 @@
 -- KEYS[14] a scratch list; 5 largest text; 6 the length that was announced
 -- Answers: empty, fine (it is no larger: somebody else removed it), rejected.
 local most, announced = tonumber(ARGV[5]), ARGV[6]
-local scratch = KEYS[14]
+local scratch = k_scratch
 
 local function weigh()
     redis.call('DEL', scratch)
-    local copied = redis.pcall('COPY', k.inbox, scratch)
+    local copied = redis.pcall('COPY', k_inbox, scratch)
     local bytes = nil
     if copied == 1 then
         redis.call('LTRIM', scratch, -1, -1)
@@ -19,19 +19,19 @@ local function weigh()
     -- Memory is counted with its overhead: close to the border, look exactly.
     -- And not every Redis-alike has these commands.
     if type(bytes) ~= 'number' or bytes < most * 2 + 65536 then
-        bytes = #redis.call('LINDEX', k.inbox, -1)
+        bytes = #redis.call('LINDEX', k_inbox, -1)
     end
     return bytes
 end
 
-local bad = wrong(k.inbox, 'list')
+local bad = wrong(k_inbox, 'list')
 if bad then return bad end
-if redis.call('LLEN', k.inbox) == 0 then return {'empty', now} end
+if redis.call('LLEN', k_inbox) == 0 then return {'empty', now} end
 if weigh() <= most then return {'fine', now} end
-redis.call('LTRIM', k.inbox, 0, -2)
-redis.pcall('LPUSH', k.rejected, '{"at_ms":' .. num(now) .. ',"reason":"job: has ' .. announced ..
+redis.call('LTRIM', k_inbox, 0, -2)
+redis.pcall('LPUSH', k_rejected, '{"at_ms":' .. now_text .. ',"reason":"job: has ' .. announced ..
     ' bytes, at most ' .. num(most) .. ' allowed","id":null,"bytes":' .. announced ..
     ',"sha1":null,"head":null}')
-redis.pcall('LTRIM', k.rejected, 0, 999)
+redis.pcall('LTRIM', k_rejected, 0, 999)
 event('rejected', 'bytes', announced)
 return {'rejected', now}

@@ -4,16 +4,16 @@
 local bad = wrong_core()
 if bad then return bad end
 if overwritten() then return {'gone', now, ''} end
-local lease = redis.call('ZSCORE', k.active, id)
+local lease = redis.call('ZSCORE', k_active, id)
 if not lease then return {'gone', now} end
 if tonumber(lease) > now then return {'fresh', now} end
 if get('state') ~= 'active' then
-    redis.call('ZREM', k.active, id) -- the index was behind
+    redis.call('ZREM', k_active, id) -- the index was behind
     return {'gone', now}
 end
 local crashes = get_num('crashes') + 1
-redis.call('HSET', k.job, 'crashes', num(crashes))
-if redis.call('EXISTS', k.cancel) == 1 then
+redis.call('HSET', k_job, 'crashes', num(crashes))
+if redis.call('EXISTS', k_cancel) == 1 then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'cancelled', now}
 end
@@ -26,9 +26,9 @@ local score = get('score')
 if not tonumber(score) then score = ready_score() end
 local worker = get('worker')
 forget_indexes()
-redis.call('HSET', k.job, 'state', 'queued')
-redis.call('HDEL', k.job, 'token', 'progress')
-redis.call('ZADD', k.ready, score, id)
+redis.call('HSET', k_job, 'state', 'queued')
+redis.call('HDEL', k_job, 'token', 'progress')
+redis.call('ZADD', k_ready, score, id)
 event('reaped', 'worker', worker, 'crashes', num(crashes))
 wake()
 return {'queued', now}

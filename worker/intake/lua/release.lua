@@ -10,19 +10,19 @@ if found ~= 'active' or get('token') ~= nonce then
     if get('last') == nonce then return {'replay', now, get('laststate')} end
     return {'stale', now, found}
 end
-redis.call('HSET', k.job, 'last', nonce)
-if redis.call('EXISTS', k.cancel) == 1 then
-    redis.call('HSET', k.job, 'laststate', 'cancelled')
+redis.call('HSET', k_job, 'last', nonce)
+if redis.call('EXISTS', k_cancel) == 1 then
+    redis.call('HSET', k_job, 'laststate', 'cancelled')
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'ok', now, 'cancelled'}
 end
 local score = get('score')
 if not tonumber(score) then score = ready_score() end
 forget_indexes()
-redis.call('HSET', k.job, 'state', 'queued', 'laststate', 'queued',
+redis.call('HSET', k_job, 'state', 'queued', 'laststate', 'queued',
     'attempt', num(math.max(0, get_num('attempt') - 1)))
-redis.call('HDEL', k.job, 'token', 'progress')
-redis.call('ZADD', k.ready, score, id)
+redis.call('HDEL', k_job, 'token', 'progress')
+redis.call('ZADD', k_ready, score, id)
 event('queued', 'released', '1')
 wake()
 return {'ok', now, 'queued'}
