@@ -130,10 +130,12 @@ static void start_claim(struct queue_redis *q, const char *id)
 /* Claimed before it is known to be queued: if it is not, the answer is "gone". */
 void queue_claim_admitted(struct queue_redis *q, const char *id)
 {
-    if (q->ready_empty && !q->looking && queue_takes_more(q) && !held(q, id))
-        start_claim(q, id);
-    else
+    if (!q->ready_empty || q->looking || !queue_takes_more(q) || held(q, id)) {
         q->ready_empty = false;
+        return;
+    }
+    start_claim(q, id);
+    q->filled = q->free_slots <= q->claiming;
 }
 
 void queue_claim_again(struct queue_redis *q)

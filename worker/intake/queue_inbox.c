@@ -39,6 +39,13 @@ static void peek_later(struct queue_redis *q, struct lent *l)
     queue_peek(q);
 }
 
+/* One peek stays behind when the last slot is taken, so that the next job is seen
+ * to be queued at once and not at the next tick. */
+static bool may_block(const struct queue_redis *q)
+{
+    return q->free_slots > q->claiming || q->filled;
+}
+
 static void peek_at_some(struct queue_redis *q, int most)
 {
     char first[16];
@@ -50,7 +57,7 @@ static void peek_at_some(struct queue_redis *q, int most)
 
 void queue_peek(struct queue_redis *q)
 {
-    bool block = q->free_slots > q->claiming;
+    bool block = may_block(q);
     if (!queue_usable(q) || !redis_is_up(q->blocker) || q->peeking || q->admitting ||
         q->peek_retry.timer.set || (!block && q->admitted_busy >= BUSY_ADMITS))
         return;
@@ -59,6 +66,7 @@ void queue_peek(struct queue_redis *q)
         peek_at_some(q, block ? BATCH_MAX : BUSY_ADMITS - q->admitted_busy);
         return;
     }
+    q->filled = false;
     const char *argv[] = {"BLMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
     queue_ask(q, q->blocker,
               &(struct redis_request){.argc = 6, .argv = argv, .deadline_ms = BLOCK_DEADLINE_MS},
@@ -218,7 +226,7 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
     } else {
         q->admit_tries = 0;
         q->more = false;
-        if (q->free_slots > q->claiming)
+        if (may_block(q))
             queue_peek(q); /* nothing for 10 s */
     }
 }

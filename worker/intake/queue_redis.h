@@ -113,6 +113,7 @@ struct queue_redis {
     bool peeking, more;             /* more: the inbox was not empty when we last looked */
     int batch;                      /* how many texts to look at when there are more */
     int admitting;                  /* answers still to come */
+    bool filled;                    /* the last slot was just taken: one peek more may block */
     int admit_tries, admitted_busy; /* errors in a row; admitted while full */
     int spread;                     /* jobs queued that we had no slot for: others may look */
     struct queue_timer peek_retry;
