@@ -49,8 +49,10 @@ static bool may_block(const struct queue_redis *q)
 static void peek_at_some(struct queue_redis *q, int most)
 {
     char first[16];
-    int count = q->batch < most ? q->batch : most;
-    snprintf(first, sizeof(first), "-%d", count > 0 ? count : 1);
+    q->asked = q->batch < most ? q->batch : most;
+    if (q->singles > 0 || q->asked < 1)
+        q->asked = 1;
+    snprintf(first, sizeof(first), "-%d", q->asked);
     const char *argv[] = {"LRANGE", q->keys.inbox, first, "-1"};
     queue_ask(q, q->blocker, &(struct redis_request){.argc = 4, .argv = argv}, on_peek, NULL);
 }
@@ -67,6 +69,7 @@ void queue_peek(struct queue_redis *q)
         return;
     }
     q->filled = false;
+    q->asked = 1;
     const char *argv[] = {"BLMOVE", q->keys.inbox, q->keys.inbox, "RIGHT", "RIGHT", BLOCK_S};
     queue_ask(q, q->blocker,
               &(struct redis_request){.argc = 6, .argv = argv, .deadline_ms = BLOCK_DEADLINE_MS},
@@ -193,6 +196,8 @@ static void admit(struct queue_redis *q, const redisReply *text)
 static void admit_some(struct queue_redis *q, const redisReply *texts)
 {
     size_t largest = 1;
+    if (q->singles > 0)
+        q->singles--;
     for (size_t i = texts->elements; i-- > 0;) {
         const redisReply *text = texts->element[i];
         if (text->type != REDIS_REPLY_STRING)
@@ -247,9 +252,8 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes)
 {
     char most[16], announced[24];
     q->peeking = false;
-    if (q->batch > 1 &&
-        announced_bytes <= JOB_JSON_MAX_BYTES) { /* it was too many, not too large */
-        q->batch = 1;
+    if (q->asked > 1) { /* several were too many, or one that is not the tail too large */
+        q->singles = q->asked;
         return; /* queue_peek() comes when the line is back */
     }
     snprintf(most, sizeof(most), "%d", JOB_JSON_MAX_BYTES);

@@ -112,6 +112,8 @@ struct queue_redis {
 
     bool peeking, more;             /* more: the inbox was not empty when we last looked */
     int batch;                      /* how many texts to look at when there are more */
+    int singles;                    /* to be looked at one by one: one of the next is too large */
+    int asked;                      /* how many we wanted to see */
     int admitting;                  /* answers still to come */
     bool filled;                    /* the last slot was just taken: one peek more may block */
     int admit_tries, admitted_busy; /* errors in a row; admitted while full */

@@ -1,0 +1,103 @@
+/* Many at a time: texts admitted in bursts, jobs claimed in bursts. */
+#include "queue_world.h"
+
+#define JOBS 40
+#define LARGE (200 * 1024)
+
+static long long calls(struct world *w, const char *command)
+{
+    redisReply *r = redis_fixture_do(&w->redis, "INFO commandstats");
+    own_free char *name = own_printf("cmdstat_%s:calls=", command);
+    const char *at = strstr(r->str, name);
+    long long n = at ? strtoll(at + strlen(name), NULL, 10) : 0;
+    freeReplyObject(r);
+    return n;
+}
+
+/* Few looks at the inbox for many jobs; each claimed once, the oldest first. */
+static void bursts(void **state)
+{
+    struct world w;
+    char id[16];
+    (void)state;
+    world_start(&w, NULL);
+    offer(&w, 0);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(&w, id, "");
+    }
+    world_tick(&w);
+    WAIT_FOR(&w, world_int(&w, "ZCARD %s", KEY("ready"), "") == JOBS);
+    assert_true(calls(&w, "lrange") <= 10); /* 1 + 16 + 16 + …, and seen to be empty */
+    offer(&w, JOBS);
+    WAIT_FOR(&w, w.claimed == JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        assert_string_equal(w.claims[i]->job.id, id);
+        assert_int_equal(world_events(&w, "active", id), 1);
+    }
+    world_stop(&w);
+}
+
+/* Straight from the inbox, with slots free: admitted and claimed in one burst. */
+static void straight(void **state)
+{
+    struct world w;
+    char id[16];
+    (void)state;
+    world_start(&w, NULL);
+    offer(&w, JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(&w, id, "");
+    }
+    WAIT_FOR(&w, w.claimed == JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        assert_int_equal(world_events(&w, "queued", id), 1);
+        assert_int_equal(world_events(&w, "active", id), 1);
+        assert_string_equal(world_where(&w, id), "A");
+    }
+    world_stop(&w);
+}
+
+/* A burst of texts, each as large as it may be, is more than a reply may be; and
+ * so is a single one that is larger, while the tail before it is as it should be. */
+static void large_texts(void **state)
+{
+    struct world w;
+    char id[16];
+    own_free char *text = own_calloc(1, LARGE + 1);
+    own_free char *huge = own_calloc(1, 10 * LARGE + 1);
+    (void)state;
+    memset(text, 'x', LARGE);
+    memset(huge, 'x', 10 * LARGE);
+    world_start(&w, NULL);
+    offer(&w, 0);
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), i < 10 ? "small%d" : "large%d", i);
+        own_free char *json =
+            own_printf("{\"id\":\"%s\",\"code\":\"%s\",\"scene\":\"S\"}", id, i < 10 ? "x" : text);
+        world_push(&w, json);
+        if (i == 5)
+            world_push(&w, huge);
+    }
+    for (int i = 0; i < 40 && world_int(&w, "LLEN %s", IN, "") > 0; i++) {
+        world_tick(&w);
+        world_pass(&w, 100);
+    }
+    WAIT_FOR(&w, world_int(&w, "ZCARD %s", KEY("ready"), "") == 20);
+    assert_int_equal(world_int(&w, "LLEN %s", KEY("rejected"), ""), 1);
+    world_stop(&w);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bursts),
+        cmocka_unit_test(straight),
+        cmocka_unit_test(large_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
