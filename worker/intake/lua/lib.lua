@@ -177,7 +177,7 @@ local function settle(state, outcome, result, ...)
     if get('notify') == '1' then
         redis.pcall('LPUSH', k_wait, result)
         redis.pcall('LTRIM', k_wait, 0, 0)
-        redis.pcall('EXPIRE', k_wait, 3600)
+        redis.pcall('EXPIRE', k_wait, math.min(ttl, 3600)) -- no longer than the job's hash
     end
     -- A long result (a log's tail) is read from the hash.
     if #result <= 8192 then
