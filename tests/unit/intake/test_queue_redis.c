@@ -39,6 +39,22 @@ static void completes(void **state)
     world_stop(&w);
 }
 
+/* What is handed to who waits is kept no longer than the result itself. */
+static void leaves_nothing_longer_than_the_result(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, NULL);
+    w.queue->ops->close(w.queue);
+    w.config.result_ttl_s = 40;
+    world_open(&w);
+    finish(&w, claim_one(&w, "a1", ",\"notify\":true"), OUTCOME_completed, RESULT);
+    WAIT_FOR(&w, w.finished == 1);
+    assert_in_range(world_int(&w, "TTL %s", KEY("job:a1"), ""), 1, 40);
+    assert_in_range(world_int(&w, "TTL %s", KEY("wait:a1"), ""), 1, 40);
+    world_stop(&w);
+}
+
 static void fails(void **state)
 {
     struct world w;
@@ -359,6 +375,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(completes),
+        cmocka_unit_test(leaves_nothing_longer_than_the_result),
         cmocka_unit_test(fails),
         cmocka_unit_test(retries_then_dead),
         cmocka_unit_test(releases),
