@@ -2,6 +2,7 @@
 .PHONY: attacks
 attacks: all ## every attack scene at every level that this machine offers, and the ablation
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD)
+	@tests/attacks/in_container $(BUILD)
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD) --ablation
 
 .PHONY: attacks-check

@@ -207,8 +207,13 @@ class Field:
         """The process that works in a directory (of whose name it may know less than we do)."""
         there = directory.stat()
         for pid in house.processes():
-            with suppress(OSError):
-                here = os.stat(f"/proc/{pid}/cwd")
+            with suppress(FileNotFoundError, ProcessLookupError):
+                try:
+                    here = os.stat(f"/proc/{pid}/cwd")
+                except PermissionError:  # a container's root may not look: by its uid then
+                    if there.st_uid and os.stat(f"/proc/{pid}").st_uid == there.st_uid:
+                        return pid
+                    continue
                 if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
                     return pid
         return 0

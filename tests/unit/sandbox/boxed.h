@@ -55,6 +55,17 @@ static inline void boxed_init(struct boxed *b)
         assert_int_equal(fchown(b->dir_fd, base, base), 0);
 }
 
+/* Whether groups of tests can be run once more, in namespaces; says why not. */
+static inline bool boxed_has_namespaces(void)
+{
+    struct box_layer_report layers[LAYER_COUNT];
+    (void)box_probe(layers);
+    if (layers[LAYER_NAMESPACES].state == LAYER_ACTIVE)
+        return true;
+    printf("not applicable: box_probe(): namespaces: %s\n", layers[LAYER_NAMESPACES].reason);
+    return false;
+}
+
 static inline void boxed_plan(const struct boxed *b, enum box_profile profile, struct box_plan *p)
 {
     struct err e = ERR_INIT;

@@ -413,6 +413,8 @@ int main(void)
         cmocka_unit_test(test_level_basic),
     };
     int failed = cmocka_run_group_tests_name("test_attacks", tests, setup, teardown);
+    if (!boxed_has_namespaces())
+        return failed;
     return failed + cmocka_run_group_tests_name("test_attacks_in_namespaces", tests,
                                                 setup_namespaces, teardown);
 }
