@@ -50,6 +50,9 @@ struct keeper {
     struct cgroup_home cgroup_home; /* ours, when none was handed to us */
     struct cgroup_box cgroup;
     int64_t ring_bytes; /* 0: no cgroup, so nobody asks */
+    /* The most that the cgroup was charged with, the ring left out; 0: not told.
+     * What the watch adds up counts pages twice that forks share. */
+    int64_t charged_bytes;
     struct ring_fds ring;
     struct zygote cold;    /* ours, when none was lent */
     char render_path[512]; /* "exact", or "stock: why"; "" until told */

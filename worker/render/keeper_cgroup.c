@@ -59,7 +59,7 @@ void keeper_look_at_cgroup(struct keeper *k)
     if (seen.cpu_ms > k->cpu_ms)
         k->cpu_ms = seen.cpu_ms;
     if (seen.peak_bytes > k->ring_bytes)
-        k->maxrss_bytes = seen.peak_bytes - k->ring_bytes;
+        k->charged_bytes = seen.peak_bytes - k->ring_bytes;
 }
 
 void keeper_end_cgroup(struct keeper *k)

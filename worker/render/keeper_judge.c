@@ -266,7 +266,9 @@ static cJSON *result_json(const struct keeper *k)
     add_encoded(k, r);
     add_timings(k, r);
     int64_t peak = k->watch.usage.memory_peak_bytes;
-    json_add_int(r, "peak_memory_bytes", peak > k->maxrss_bytes ? peak : k->maxrss_bytes);
+    if (peak < k->maxrss_bytes)
+        peak = k->maxrss_bytes;
+    json_add_int(r, "peak_memory_bytes", k->charged_bytes ? k->charged_bytes : peak);
     int64_t seen_ms = k->watch.usage.cpu_ms; /* more, when nobody waited for its children */
     json_add_int(r, "cpu_ms", seen_ms > k->cpu_ms ? seen_ms : k->cpu_ms);
     cJSON_AddStringToObject(r, "render_path", k->render_path);
