@@ -78,6 +78,7 @@ class System:
     pace: Callable[[Place, Sequence[float]], subprocess.Popen[bytes]]
     done: Callable[[Resp, int], int]
     ready: str = "ready"
+    most: int = 10**9  # jobs that are waited for
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -265,13 +266,13 @@ def of_bullmq(concurrency: int) -> System:
 def of_rq(kind: str) -> System:
     """RQ."""
     done = count_of("ZCARD", "rq:finished:bench")
-    return System(f"RQ, {kind}", "RQ", kind, rq_work(kind), peer_fill(rq), peer_pace(rq), done)
+    return System(f"RQ, {kind}", "RQ", kind, rq_work(kind), peer_fill(rq), peer_pace(rq), done, most=2000)
 
 
 def of_celery(pool: str, prefetch: int = 128) -> System:
     """Celery."""
     env = {"BENCH_PREFETCH": str(prefetch)}
-    return System(f"Celery, {pool}", "Celery", pool, celery_work(pool), peer_fill(celery), peer_pace(celery), celery_done, env=env)
+    return System(f"Celery, {pool}", "Celery", pool, celery_work(pool), peer_fill(celery), peer_pace(celery), celery_done, env=env, most=5000)
 
 
 def _pace_ours() -> None:
