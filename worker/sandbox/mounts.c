@@ -2,8 +2,9 @@
  * root is still there; an empty root is mounted and the copies moved into it;
  * the old root is left for good.
  *
- * The plan's descriptors belong to the mount namespace that we left, so every
- * tree is opened again by name and must be the one that the plan holds.
+ * The plan's descriptors belong to the mount namespace that we leave, so every
+ * tree is named there, opened again by that name, and must be the one that the
+ * plan holds.
  * (Calls: open_tree(2), mount_setattr(2), move_mount(2), fsopen(2); all are
  * older than Landlock, so a kernel with that has these.) */
 #include "mounts.h"
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -32,6 +34,7 @@
 struct place {
     char *path;  /* absolute */
     char *link;  /* it is a symbolic link to this; NULL: it is none */
+    char *real;  /* of a link: where it leads in the end */
     int from_fd; /* the plan's */
     int tree_fd; /* its detached copy; -1: none taken */
     unsigned access;
@@ -54,6 +57,7 @@ static void builder_done(struct builder *b)
         own_close_fd(&b->all[i].tree_fd);
         free(b->all[i].path);
         free(b->all[i].link);
+        free(b->all[i].real);
     }
     own_close_fd(&b->root_fd);
     own_close_fd(&b->sys_fd);
@@ -97,6 +101,7 @@ static int describe(struct place *p, const char *name, struct err *e)
         return err_errno(e, rc, FAULT_HOST, "place \"%s\" in the box", p->path ? p->path : "?");
     p->is_dir = S_ISDIR(st.st_mode);
     p->link = read_link(p->path);
+    p->real = p->link ? path_of(p->from_fd) : NULL;
     return 0;
 }
 
@@ -109,6 +114,7 @@ static int add_place(struct builder *b, int fd, const char *name, unsigned acces
         b->all_of_proc = true; /* the box's own /proc has it */
         free(p->path);
         free(p->link);
+        free(p->real);
         b->count--;
     }
     return rc;
@@ -213,9 +219,8 @@ static int take_trees(struct builder *b, struct err *e)
         struct place *p = &b->all[i];
         if (!p->link || covered(b, p->path))
             continue;
-        own_free char *real = path_of(p->from_fd);
         p->placed = true;
-        if (real && covered(b, real))
+        if (p->real && covered(b, p->real))
             continue; /* a link then */
         free(steal_ptr(&p->link));
         rc = take_tree(p, e);
@@ -394,13 +399,24 @@ static int replace_proc_paths(const struct box_plan *p, struct err *e)
     return 0;
 }
 
+static int enter_namespace(struct err *e)
+{
+    struct mount_attr apart = {.propagation = MS_PRIVATE};
+    if (unshare(CLONE_NEWNS) < 0)
+        return err_errno(e, -errno, FAULT_HOST, "make a mount namespace");
+    if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &apart, sizeof apart) < 0)
+        return err_errno(e, -errno, FAULT_HOST, "part the mounts from the host's");
+    return 0;
+}
+
 int mounts_make(const struct box_plan *p, struct err *e)
 {
     struct builder b __attribute__((cleanup(builder_done))) = {.root_fd = -1, .sys_fd = -1};
-    struct mount_attr apart = {.propagation = MS_PRIVATE};
-    if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &apart, sizeof apart) < 0)
-        return err_errno(e, -errno, FAULT_HOST, "part the mounts from the host's");
+    /* Named first: from another namespace a descriptor's name begins at that
+     * one's root, which in a chroot is not ours. */
     int rc = list_places(&b, p, e);
+    if (rc == 0)
+        rc = enter_namespace(e);
     if (rc == 0)
         rc = take_trees(&b, e);
     if (rc == 0)

@@ -21,8 +21,8 @@
 struct box_plan;
 struct err;
 
-/* In a mount namespace of our own. Afterwards we are in "/" of the new root, and
- * p->dir_fd is the same directory, opened in it. */
+/* Enters a mount namespace of our own. Afterwards we are in "/" of the new root,
+ * and p->dir_fd is the same directory, opened in it. */
 int mounts_make(const struct box_plan *p, struct err *e);
 
 #endif

@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define BOX_NAMESPACES (CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define BOX_NAMESPACES (CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) /* and mounts.c's */
 #define BOX_HOSTNAME "manimd"
 
 static int write_word(const char *path, const char *word)
