@@ -87,11 +87,12 @@ int held_ask(struct held_question *q, const struct sweep *sweep, int dir_fd)
     return 0;
 }
 
+/* Anywhere in it: of a box in a mount namespace that a worker in a chroot made,
+ * the name begins at the host's root. */
 static bool is_gone(const struct held_question *q, const char *path)
 {
     size_t length = strlen(path), mark = sizeof GONE - 1;
-    return length > mark && strcmp(path + length - mark, GONE) == 0 &&
-           strncmp(path, q->prefix, strlen(q->prefix)) == 0;
+    return length > mark && strcmp(path + length - mark, GONE) == 0 && strstr(path, q->prefix);
 }
 
 /* What of a memfd is mapped and resident is counted twice: it errs against the
