@@ -248,7 +248,7 @@ def test_hang(bench: Bench, phase: str) -> None:
         )
         left = bench.fetch({"source": url}, fetch_timeout_s=1)
         left.bad("fetch_failed", "within")
-        assert 0.8 < left.seconds < 6, left.seconds
+        assert 0.3 < left.seconds < 6, left.seconds  # no new try begins that had no time
 
 
 def test_cancelled(bench: Bench) -> None:
