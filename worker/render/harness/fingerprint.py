@@ -35,6 +35,8 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     ("manim.scene.scene", "Scene.__init__", "72a693dc563b83cf"),
     ("manim.scene.scene", "Scene.play_internal", "c83eff575fd77321"),
     ("manim.scene.scene", "Scene.get_time_progression", "9bc9c9d98d6b45b8"),
+    ("manim.mobject.svg.svg_mobject", "SVGMobject.get_file_path", "158cc334908fec37"),
+    ("manim.mobject.svg.svg_mobject", "SVGMobject.generate_mobject", "9b758944c36bc462"),
 )
 
 

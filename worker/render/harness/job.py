@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, fingerprint, source, tex, writer
+from . import errors, fingerprint, source, tex, vector, writer
 from .progress import Channel, Progress
 
 #: Descriptors of the start message, in this order.
@@ -39,8 +39,9 @@ def prepare() -> dict[str, Any]:
     # It starts a monitor thread otherwise, even when it is disabled.
     tqdm.tqdm.monitor_interval = 0
     FILTERS[:] = filters(0), filters(1)
-    tex.install()
     reason = fingerprint.difference()
+    tex.install()
+    vector.install()
     return {
         "ready": True,
         "manim": manim.__version__,
