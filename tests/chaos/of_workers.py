@@ -171,7 +171,7 @@ BOUNDARIES = ("admit", "claim", "beat", "finish", "release", "promote", "reap", 
 def _provoke(t: Trial, script: str) -> None:
     """A job whose way leads through the script."""
     if script == "cancel":
-        t.push("blocks", sleep_ms=9000)
+        t.push("blocks", sleep_ms=14000)  # two ticks and more: one admits, one finds the wish
         t.wait("blocks", "active")
         t.push("a", frozenset({CANCELLED}))
         t.wait("a", "queued")
