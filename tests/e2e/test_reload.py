@@ -8,7 +8,7 @@ from typing import Any
 
 import house
 from conftest import WorkerMaker
-from house import Queue, Worker
+from house import GOOD, Queue, Redis, Worker, manimd
 
 
 def write(path: Path, **options: Any) -> None:
@@ -43,6 +43,29 @@ def test_what_is_live_changes(directory: Path, queue: Queue, start_worker: Worke
     assert second["outcome"] == "completed"
     assert list(other.iterdir())
     assert "nothing to change" in reload(worker, "nothing to change")
+    assert worker.stop() == 0
+
+
+def test_what_the_machine_offers_is_still_told(
+    directory: Path, redis: Redis, queue: Queue, start_worker: WorkerMaker
+) -> None:
+    """What the worker found of the sandbox at its start goes to the stages after a reload, too."""
+    conf = directory / "manimd.conf"
+    write(conf, max_timeout_s=3600)
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
+    write(conf, max_timeout_s=1800)
+    reload(worker, "changed from now on")
+    job_id = queue.push(GOOD.replace("self.wait(0.3)", "while True: pass"))
+    queue.wait_state(job_id, "active")
+
+    def environment() -> list[bytes] | None:
+        stages = [pid for pid, command in house.descendants(worker.pid).items() if "stage render" in command]
+        return Path(f"/proc/{stages[0]}/environ").read_bytes().split(b"\0") if stages else None
+
+    told = house.until("its render stage runs", environment)
+    assert any(word.startswith(b"MANIMD_STAGE_SANDBOX={") for word in told), told
+    manimd("cancel", job_id, redis=redis)
+    queue.wait_state(job_id, "cancelled")
     assert worker.stop() == 0
 
 

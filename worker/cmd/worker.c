@@ -369,7 +369,6 @@ static void free_env(struct worker *w)
     for (int i = 0; i < STAGE_COUNT; i++)
         if (w->env[i])
             w->env[i] = config_env_free(w->env[i]);
-    free(steal_ptr(&w->sandbox));
 }
 
 static int64_t store_ms(const struct worker *w)
@@ -529,6 +528,7 @@ void *worker_free(struct worker *w)
     cgroup_end(&w->cgroup);
     private_dir_done(&w->private_dir);
     free_env(w);
+    free(w->sandbox);
     free(w);
     return NULL;
 }
