@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ def reload(worker: Worker, says: str) -> str:
     after = worker.log.count()
     worker.signal(signal.SIGHUP)
     return worker.log.wait(says, after=after)
+
+
+def courier_of(worker: Worker) -> int:
+    """Its process id, 0 when there is none or more than one."""
+    found = [pid for pid, command in house.descendants(worker.pid).items() if " courier " in command]
+    return found[0] if len(found) == 1 else 0
 
 
 def test_what_is_live_changes(directory: Path, queue: Queue, start_worker: WorkerMaker) -> None:
@@ -110,18 +117,37 @@ def test_another_courier_for_new_webhook_settings(directory: Path, start_worker:
     write(conf, attempts=3)
     worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
 
-    def courier() -> int:
-        found = [pid for pid, command in house.descendants(worker.pid).items() if " courier " in command]
-        return found[0] if len(found) == 1 else 0
-
-    first = house.until("a courier is there", courier)
+    first = house.until("a courier is there", lambda: courier_of(worker))
     write(conf, attempts=4)
     reload(worker, "changed from now on: attempts")
-    assert courier() == first
+    assert courier_of(worker) == first
     secret = "whsec_" + "QUJD" * 11
     write(conf, attempts=4, webhook_secret=secret)
     reload(worker, "changed from now on: webhook_secret")
-    house.until("another courier is there", lambda: courier() not in (0, first))
+    house.until("another courier is there", lambda: courier_of(worker) not in (0, first))
     assert worker.stop() == 0
     assert secret not in worker.log.text()
     assert "starting another" not in worker.log.text()
+
+
+def test_while_the_last_things_are_put_away(directory: Path, redis: Redis, start_worker: WorkerMaker) -> None:
+    """A worker that has drained and only waits for its courier has nobody left to tell."""
+    conf = directory / "manimd.conf"
+    write(conf, max_timeout_s=3600)
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}).ready()
+    courier = house.until("a courier is there", lambda: courier_of(worker))
+
+    def connections() -> int:
+        clients = redis.cli("CLIENT", "LIST")
+        return clients.count(" name=manimd:") - clients.count(" name=manimd:courier")
+
+    assert connections() == 3
+    os.kill(courier, signal.SIGSTOP)
+    try:
+        worker.signal(signal.SIGTERM)
+        house.until("its queue is closed", lambda: connections() == 0)
+        write(conf, max_timeout_s=1800)
+        reload(worker, "changed from now on: max_timeout_s")
+    finally:
+        os.kill(courier, signal.SIGCONT)
+    assert house.wait_exit(worker.process) == 0

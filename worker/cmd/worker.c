@@ -507,6 +507,8 @@ void worker_drain(struct worker *w, int64_t timeout_ms)
 
 void worker_reload(struct worker *w)
 {
+    if (w->closing)
+        return;
     free_env(w);
     make_env(w);
     supervisor_reload(w->supervisor, w->env, fetch_ms(w), store_ms(w));

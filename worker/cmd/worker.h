@@ -37,7 +37,8 @@ int worker_run(struct worker *w);
 /* Takes no more jobs; what runs may go on for `timeout_ms`. Again with less
  * time: less patience. */
 void worker_drain(struct worker *w, int64_t timeout_ms);
-/* The configuration has changed where that is LIVE (config_adopt()). */
+/* The configuration has changed where that is LIVE (config_adopt()). While the
+ * worker is put away (that waits for the courier) there is nothing left to tell. */
 void worker_reload(struct worker *w);
 void *worker_free(struct worker *w);
 
