@@ -51,9 +51,10 @@ static int dump(struct ring_reader *reader, FILE *out, FILE *pcm, struct err *e)
 {
     for (;;) {
         struct ring_record r;
+        bool closed = ring_is_closed(reader);
         int rc = ring_next(reader, &r, e);
-        if (rc < 0)
-            return rc;
+        if (rc < 0 || (rc == 0 && closed))
+            return -EPROTO;
         if (rc == 0) {
             struct pollfd fds[] = {{.fd = ENCODE_FD_DATA_READY, .events = POLLIN},
                                    {.fd = ENCODE_FD_REPORT}};

@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,37 @@ def test_forged_results() -> None:
         assert ended.outcome == outcome, (word, ended.result)
         assert ended.status == JOB_FAULT
         assert "\x1b" not in json.dumps(ended.result, ensure_ascii=False)
+
+
+# What a scene can reach of its harness: the ring, and the pipe of its reports.
+REACH = (
+    "import os, time\n"
+    "from manim.scene.scene_file_writer import SceneFileWriter\n"
+    "def sink():\n"
+    "    cells = SceneFileWriter.write_frame.__closure__\n"
+    "    return next(c.cell_contents for c in cells if hasattr(c.cell_contents, 'ring'))\n"
+    "def say(outcome):\n"
+    "    sink().progress.channel.say({'result': {'outcome': outcome}})\n"
+)
+DONE_AND_GOES_ON = "the scene was done, but its process went on for 5 s"
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "words"),
+    [
+        ("say('completed')\nos._exit(0)", "output_invalid", "its video has no end"),
+        ("say('completed')\ntime.sleep(100)", "scene_error", DONE_AND_GOES_ON),
+        ("say('tex_error')\ntime.sleep(100)", "tex_error", ""),
+        ("sink().ring.end()\ntime.sleep(100)", "scene_error", DONE_AND_GOES_ON),
+        ("sink().ring.end()\nos._exit(0)", "scene_error", "exit status 0"),
+    ],
+)
+def test_done_without_an_end(end: str, outcome: str, words: str) -> None:
+    """Its slot is free long before its time is up, however it says that it is done."""
+    began = time.monotonic()
+    error = fails(scene(f"self.wait(0.2)\n{end}", REACH), outcome, timeout_s=60).error
+    assert words in error.get("message", "")
+    assert time.monotonic() - began < 30
 
 
 def test_closes_every_descriptor() -> None:

@@ -37,9 +37,11 @@ struct ring_header { /* the first page */
     uint64_t magic, data_bytes;
     _Alignas(ALIGN) uint64_t head; /* on cache lines of their own: each is */
     _Alignas(ALIGN) uint64_t tail; /* written by one side, read by the other */
+    _Alignas(ALIGN) uint64_t closed;
 };
 _Static_assert(offsetof(struct ring_header, head) == 64 &&
-                   offsetof(struct ring_header, tail) == 128,
+                   offsetof(struct ring_header, tail) == 128 &&
+                   offsetof(struct ring_header, closed) == 192,
                "ring.h says so");
 
 struct ring_map {
@@ -119,6 +121,16 @@ int ring_create(size_t frame_bytes, struct ring_fds *ret, struct err *e)
         return err_errno(e, rc, FAULT_HOST, "set up a ring of %llu bytes",
                          (unsigned long long)data_bytes);
     *ret = (struct ring_fds){steal_fd(&memory), steal_fd(&data_ready), steal_fd(&space_free)};
+    return 0;
+}
+
+int ring_close(const struct ring_fds *fds, struct err *e)
+{
+    const uint64_t yes = 1;
+    ssize_t n = pwrite(fds->memory, &yes, sizeof(yes), offsetof(struct ring_header, closed));
+    if (n != sizeof(yes))
+        return err_errno(e, n < 0 ? -errno : -EIO, FAULT_HOST, "close the ring");
+    signal_fd(fds->data_ready);
     return 0;
 }
 
@@ -276,6 +288,11 @@ static bool any_is_sane(const struct ring_record *r)
 static bool end_is_sane(const struct ring_record *r)
 {
     return r->payload_bytes == 0;
+}
+
+bool ring_is_closed(const struct ring_reader *r)
+{
+    return __atomic_load_n(&r->map.header->closed, __ATOMIC_ACQUIRE) != 0;
 }
 
 /* What holds for a record whatever was asked for; what the job asked for is

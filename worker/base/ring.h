@@ -4,12 +4,13 @@
  *   keeper                ring_create(): memfd (sealed against resizing) and
  *                         two eventfds, handed to both sides
  *   scene process         ring_attach_writer(): ring_write()… ring_write(END)
+ *   keeper                ring_close(): the writer is dead, no more will come
  *   encoder               ring_attach_reader(): ring_next() copies the header
  *                         out once and checks it, ring_payload() reads the
  *                         payload exactly once into private memory
  *
- * Layout: one page of header (magic, data size, head at 64, tail at 128), then
- * data_bytes of records. head and tail are byte counts that never wrap (u64);
+ * Layout: one page of header (magic, data size, head at 64, tail at 128, closed
+ * at 192), then data_bytes of records. head and tail are byte counts that never wrap (u64);
  * a record starts at count % data_bytes, is 64-byte aligned, and never crosses
  * the end (a PAD record fills the rest). The reader keeps its own tail and
  * never reads one back; it takes nothing in the shared pages on trust: a head
@@ -63,6 +64,9 @@ struct ring_reader;
 /* `frame_bytes`: the largest payload; room is made for four of it, within
  * 8 MiB … 256 MiB. */
 int ring_create(size_t frame_bytes, struct ring_fds *ret, struct err *e);
+/* Once nothing lives that could write: the reader need not wait for an END that
+ * was never written. A writer may say so itself, and only ends its own video. */
+int ring_close(const struct ring_fds *fds, struct err *e);
 
 struct ring_writer *ring_attach_writer(const struct ring_fds *fds, struct err *e);
 /* Blocks while the ring is full. -EMSGSIZE when it can never fit. */
@@ -76,6 +80,8 @@ int ring_next(struct ring_reader *r, struct ring_record *ret, struct err *e);
 /* Copies the payload of the record that ring_next() gave and frees its space.
  * `dst` NULL skips it. Called exactly once per record. */
 void ring_payload(struct ring_reader *r, void *dst);
+/* Asked before a ring_next() that gives 0: then there will be nothing more. */
+bool ring_is_closed(const struct ring_reader *r);
 void *ring_reader_free(struct ring_reader *r);
 
 #endif

@@ -161,12 +161,14 @@ int session_read(struct session *s, enum read_state *ret, struct err *e)
         *ret = READ_ONE;
         return show(s, e);
     }
+    bool closed = ring_is_closed(s->ring);
     int rc = ring_next(s->ring, &r, e);
     if (rc < 0)
         return e->fault == FAULT_JOB ? OUTCOME_output_invalid : rc;
     if (rc == 0) {
         *ret = READ_NOTHING;
-        return 0;
+        return closed ? fault_invalid(e, "the scene's process has ended, but its video has no end")
+                      : 0;
     }
     if (r.kind >= RING_KIND_COUNT || !handlers[r.kind])
         return fault_invalid(e, "a record of the unknown kind %" PRIu32, r.kind);

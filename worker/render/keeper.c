@@ -48,6 +48,8 @@ static void check_time(struct keeper *k)
     if (!k->sealed && now > k->started_ms + SEAL_WITHIN_MS)
         verdict_say(&k->verdict, OUTCOME_host_error,
                     "the scene's process was not ready within %d s", SEAL_WITHIN_MS / 1000);
+    if (k->scene_done_ms && !k->scene_exited && now > k->scene_done_ms + END_WITHIN_MS)
+        keeper_judge_endless(k);
 }
 
 /* Before the seal the scene has no uid of its own yet to be found by: then the
@@ -123,6 +125,17 @@ static void stop_encoder(struct keeper *k)
     }
 }
 
+/* Nothing of the scene lives: what it has not written it will not write. */
+static void close_ring(struct keeper *k)
+{
+    struct err e = ERR_INIT;
+    if (k->ring_closed || k->job_fd >= 0 || !k->scene_finished)
+        return;
+    k->ring_closed = true;
+    if (ring_close(&k->ring, &e) < 0)
+        verdict_say(&k->verdict, OUTCOME_host_error, "%s", e.text);
+}
+
 static void reap_encoder(struct keeper *k)
 {
     struct err e = ERR_INIT;
@@ -144,6 +157,7 @@ static void steer_encoder(struct keeper *k)
         return;
     if (k->verdict.set)
         stop_encoder(k);
+    close_ring(k);
     reap_encoder(k);
 }
 

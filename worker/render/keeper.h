@@ -28,6 +28,7 @@
 #define WATCH_EVERY_MS 50
 #define EMPTY_WITHIN_MS 5000
 #define ENCODER_STOP_MS 3000               /* between SIGTERM and SIGKILL */
+#define END_WITHIN_MS 5000                 /* of a scene that has nothing left to do */
 #define WORDS_MAX_BYTES (16 * 1024 * 1024) /* of a scene's lines, all together */
 
 /* How it ended: the first cause is the one that counts, what follows from it
@@ -67,11 +68,13 @@ struct keeper {
     int scene_status;       /* as waitpid's; undefined until scene_exited */
     bool scene_finished;    /* it said so, its exit is 0: the encoder has END */
     bool scene_killed;      /* by us */
+    int64_t scene_done_ms;  /* since when it has nothing left to do; 0: it has */
     cJSON *scene_word;      /* its result line; owned */
     struct picture picture; /* as the scene made it */
 
     pid_t encoder_pid; /* 0: not started, or reaped */
     bool encoder_started, encoder_told;
+    bool ring_closed;        /* the encoder knows that nothing more will come */
     int encoder_status;      /* undefined until it was reaped */
     int64_t encoder_kill_ms; /* 0: not told to stop */
     cJSON *encoder_word;     /* its last line; owned */
@@ -120,6 +123,8 @@ void verdict_say(struct verdict *v, enum outcome outcome, const char *format, ..
 /* How the scene's end looks from outside; nothing when it ended well. */
 void keeper_judge_scene(struct keeper *k);
 void keeper_judge_encoder(struct keeper *k);
+/* It has said that it is done, or its video has ended, and it goes on. */
+void keeper_judge_endless(struct keeper *k);
 /* Checks the outputs when all went well, and writes render.json. */
 int keeper_write_result(struct keeper *k, struct err *e);
 

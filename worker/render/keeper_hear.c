@@ -256,6 +256,7 @@ static void on_scene_line(void *arg, char *line)
     if (result) {
         cJSON_Delete(k->scene_word);
         k->scene_word = result;
+        k->scene_done_ms = k->scene_done_ms ? k->scene_done_ms : clock_now_ms();
     }
 }
 

@@ -111,9 +111,19 @@ static void judge_signal(struct keeper *k, int signo)
                     signo, strsignal(signo));
 }
 
-void keeper_judge_scene(struct keeper *k)
+/* Its own words, where these may choose. */
+static bool believe_scene(struct keeper *k)
 {
     enum outcome said;
+    if (!scene_said(k->scene_word, &said))
+        return false;
+    const cJSON *error = cJSON_GetObjectItemCaseSensitive(k->scene_word, "error");
+    verdict_set(&k->verdict, said, clean_error(error));
+    return true;
+}
+
+void keeper_judge_scene(struct keeper *k)
+{
     int status = k->scene_status;
     if (!k->sealed) {
         verdict_say(&k->verdict, OUTCOME_host_error,
@@ -125,11 +135,8 @@ void keeper_judge_scene(struct keeper *k)
         judge_signal(k, WTERMSIG(status));
         return;
     }
-    if (scene_said(k->scene_word, &said)) {
-        const cJSON *error = cJSON_GetObjectItemCaseSensitive(k->scene_word, "error");
-        verdict_set(&k->verdict, said, clean_error(error));
+    if (believe_scene(k))
         return;
-    }
     bool well = strcmp(json_str(k->scene_word, "outcome"), "completed") == 0;
     if (WEXITSTATUS(status) != 0 || !well)
         verdict_say(&k->verdict, OUTCOME_scene_error,
@@ -141,13 +148,22 @@ void keeper_judge_scene(struct keeper *k)
         k->scene_finished = true;
 }
 
+void keeper_judge_endless(struct keeper *k)
+{
+    if (!k->verdict.set && !believe_scene(k))
+        verdict_say(&k->verdict, OUTCOME_scene_error,
+                    "the scene was done, but its process went on for %d s", END_WITHIN_MS / 1000);
+}
+
 void keeper_judge_encoder(struct keeper *k)
 {
     int status = k->encoder_status;
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(k->encoder_word, "error");
     const char *message = json_str(error, "message");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == STAGE_DONE && !error && k->encoder_word)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == STAGE_DONE && !error && k->encoder_word) {
+        k->scene_done_ms = k->scene_done_ms ? k->scene_done_ms : k->encoder_end_ms;
         return;
+    }
     int o = outcome_from_name(json_str(error, "outcome"));
     if (WIFEXITED(status) && WEXITSTATUS(status) == STAGE_JOB_FAULT && o >= 0 &&
         !outcome_is_host_fault((enum outcome)o) && o != OUTCOME_completed) {

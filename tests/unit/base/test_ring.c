@@ -384,6 +384,28 @@ static void a_crooked_pad_leads_nowhere(void **state)
     assert_int_equal(r.payload_bytes, 7);
 }
 
+/* The writer died without an END: the reader is woken, reads what there is, and
+ * then knows that nothing more will come. */
+static void a_closed_ring_wakes_its_reader(void **state)
+{
+    struct rig *rig = *state;
+    struct ring_record r, text = {.kind = RING_SUBTITLE, .payload_bytes = 64};
+    struct pollfd ready = {.fd = rig->fds.data_ready, .events = POLLIN};
+    assert_int_equal(ring_write(rig->writer, &text, rig->memory), 0);
+    assert_int_equal(ring_next(rig->reader, &r, NULL), 1);
+    ring_payload(rig->reader, NULL);
+    assert_int_equal(ring_next(rig->reader, &r, NULL), 0);
+    assert_false(ring_is_closed(rig->reader));
+    assert_int_equal(poll(&ready, 1, 0), 0);
+    assert_int_equal(ring_write(rig->writer, &text, rig->memory), 0);
+    assert_int_equal(ring_next(rig->reader, &r, NULL), 1);
+    ring_payload(rig->reader, NULL);
+    assert_int_equal(ring_close(&rig->fds, NULL), 0);
+    assert_int_equal(poll(&ready, 1, 0), 1);
+    assert_true(ring_is_closed(rig->reader));
+    assert_int_equal(ring_next(rig->reader, &r, NULL), 0);
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -398,6 +420,7 @@ int main(void)
         WITH_RIG(a_crooked_pad_leads_nowhere),
         WITH_RIG(what_was_read_cannot_be_changed),
         WITH_RIG(a_false_tail_stops_the_writer),
+        WITH_RIG(a_closed_ring_wakes_its_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 """Is done, says so, and does not end: exit handlers, threads and a patched os._exit."""
-# expect: completed time_limit
-# job: timeout_s=3
+# expect: scene_error
 # tries: no, it is the outcome that shows
 import atexit
 import os

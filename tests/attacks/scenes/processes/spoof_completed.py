@@ -1,6 +1,5 @@
 """Says that all is done, and ends without a picture."""
-# expect: output_missing scene_error time_limit
-# job: timeout_s=4
+# expect: output_missing scene_error output_invalid
 # tries: no, it is the outcome that shows
 import json
 import os
