@@ -121,6 +121,21 @@ def test_assets_beside_code(queue: Queue, start_worker: WorkerMaker, files: File
     assert queue.run(SCENE, assets=pictures(port))["state"] == "completed"
 
 
+def test_submitted_by_url(redis: Redis, start_worker: WorkerMaker, files: Files, port: int) -> None:
+    """`manimd submit URL --assets JSON`; what is no such JSON is not pushed."""
+    start_worker(**options(files)).ready()
+    words = ("submit", url(port, "/s.py"), "--wait", "--json")
+    done = house.manimd(*words, f"--assets={json.dumps(pictures(port))}", redis=redis)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["state"] == "completed"
+    asked = len(files.asked)
+    for wrong, says in (("[{", "--assets"), ("{}", "assets"), ('[{"path": "../up", "url": "https://x/"}]', "assets")):
+        done = house.manimd(*words, f"--assets={wrong}", redis=redis)
+        assert (done.returncode, len(files.asked)) == (2, asked) and says in done.stderr, done
+    done = house.manimd("render", url(port, "/s.py"))
+    assert done.returncode == 2 and "submit" in done.stderr
+
+
 def test_s3(queue: Queue, redis: Redis, start_worker: WorkerMaker, files: Files, port: int) -> None:
     """The worker signs; neither Redis nor the stage ever sees a key."""
     with Stub() as stub:

@@ -1,5 +1,5 @@
-/* A job made from a file and a command line: what `submit` pushes and `render`
- * renders. */
+/* A job made from a file (or its URL) and a command line: what `submit` pushes
+ * and `render` renders. */
 #ifndef MANIMD_JOB_MAKE_H
 #define MANIMD_JOB_MAKE_H
 
@@ -13,7 +13,7 @@ struct config;
 struct err;
 
 struct job_args {
-    const char *file, *scene, *quality, *format, *background, *metadata, *id, *webhook;
+    const char *file, *scene, *quality, *format, *background, *metadata, *id, *webhook, *assets;
     int64_t width, height, fps, seed, timeout_s, priority; /* -1: not said */
     bool notify;
 };
@@ -38,7 +38,10 @@ struct job_args {
         "background", 0, ARG_TEXT, &(a).background, "COLOUR", "a colour that Manim knows", 0, 0  \
     }
 
-/* Reads the file. The caller frees *ret_json. The job is checked with the
+/* Whether `file` is the URL of one, which the worker fetches. */
+bool job_is_url(const char *file);
+
+/* Reads the file, unless it is a URL. The caller frees *ret_json. The job is checked with the
  * limits of option.def's bounds, not an operator's. */
 int job_make(const struct job_args *a, const struct config *config, char **ret_json, struct err *e);
 

@@ -203,6 +203,12 @@ static int run_worker(struct render *r, struct err *e)
 static int run(struct render *r, struct err *e)
 {
     own_free char *json = NULL;
+    if (job_is_url(r->job.file)) {
+        err_set(e, -EINVAL, FAULT_HOST,
+                "\"%.200s\": is fetched for a queued job only (`manimd submit`); a file is wanted",
+                r->job.file);
+        return EXIT_USAGE;
+    }
     if (job_make(&r->job, r->config, &json, e) || deliver_check(r->out, e) ||
         deliver_check(r->frame_log, e))
         return EXIT_USAGE;

@@ -1,4 +1,4 @@
-/* `manimd submit FILE [SCENE]`: pushes a job. */
+/* `manimd submit FILE|URL [SCENE]`: pushes a job. */
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +44,7 @@ int cmd_submit(int argc, char **argv)
         JOB_ARGS_ROWS(job),
         {"id", 0, ARG_TEXT, &job.id, "ID", "the job's name; a new UUID when not said", 0, 0},
         {"priority", 0, ARG_NUMBER, &job.priority, "N", "0 first … 9 last", 0, 9},
+        {"assets", 0, ARG_TEXT, &job.assets, "JSON", "[{\"path\", \"url\", \"sha256\"}, …]", 0, 0},
         {"metadata", 0, ARG_TEXT, &job.metadata, "JSON", "echoed in the result", 0, 0},
         {"notify", 0, ARG_FLAG, &job.notify, NULL, "push the result on wait:ID", 0, 0},
         {"webhook", 0, ARG_TEXT, &job.webhook, "URL", "is told of its end", 0, 0},
@@ -51,8 +52,10 @@ int cmd_submit(int argc, char **argv)
         {"json", 0, ARG_FLAG, &json, NULL, "for machines", 0, 0},
         {0}};
     const struct args args = {
-        .usage = "submit FILE [SCENE] [options]",
-        .about = "Pushes a job that renders a scene of FILE, and prints its id.",
+        .usage = "submit FILE|URL [SCENE] [options]",
+        .about =
+            "Pushes a job that renders a scene of FILE, and prints its id. A URL (https:, s3:)\n"
+            "and the assets are fetched by the worker.",
         .table = table,
         .words = words,
         .words_least = 1,
