@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,44 @@ def test_cancelled(bench: Bench) -> None:
         assert json.loads((directory / "fetch.json").read_text())["outcome"] == "cancelled"
         if uid:
             assert [p for p in Path("/proc").glob("[0-9]*") if p.exists() and p.stat().st_uid == uid] == []
+
+
+NAMESPACES = ("mnt", "ipc", "uts", "cgroup", "pid_for_children")
+
+
+def runs_as(uid: int) -> list[Path]:
+    """The processes of a uid."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_uid == uid:
+                found.append(path)
+    return found
+
+
+def test_namespaces(bench: Bench) -> None:
+    """It shares the network with us, and nothing else; the result says so."""
+    bench.files.serve("/s.py", SCENE)
+    offered = bench.source().good().result["sandbox"]
+    state = offered["layers"]["namespaces"]
+    if state != "active" or os.geteuid() != 0:
+        pytest.skip(f"not applicable: doctor's probe of namespaces, as root: {state}")
+    assert offered["namespaces"] == "pid mount ipc uts cgroup"
+    bench.files.serve("/s.py", raw(then_wait=True))
+    bench.files.asked.clear()
+    with attempt() as directory:
+        stage = bench.start(directory, {"source": bench.url("/s.py")})
+        while not bench.files.asked:
+            assert stage.poll() is None
+            threading.Event().wait(0.01)
+        (fetcher,) = runs_as((directory / "fetched").stat().st_uid)
+        for name in NAMESPACES:
+            assert os.readlink(fetcher / "ns" / name) != os.readlink(f"/proc/self/ns/{name}"), name
+        assert os.readlink(fetcher / "ns" / "net") == os.readlink("/proc/self/ns/net")
+        assert not (fetcher / "root" / "etc" / "passwd").exists()
+        assert (fetcher / "status").read_text().partition("NSpid:")[2].split("\n")[0].split()[1] == "1"
+        stage.send_signal(signal.SIGTERM)
+        stage.communicate(timeout=PATIENCE_S)
 
 
 # ── what no retry cures ───────────────────────────────────────────────────

@@ -210,9 +210,14 @@ static void add_tripped(cJSON *to, const cJSON *from)
     }
 }
 
-/* {"level", "layers": {name: text, or {"state", "reason"}}, "tripwires", "tripped"} */
-static void add_sandbox(cJSON *to, const cJSON *from)
+/* {"level", "layers": {name: text, or {"state", "reason"}}, "tripwires",
+ * "tripped", "fetch": {"level", "namespaces"}}; of a job that was fetched in
+ * vain, the fetcher's alone. */
+static void add_sandbox(cJSON *to, const cJSON *render, const cJSON *fetch)
 {
+    const cJSON *from = cJSON_IsObject(render) ? render : fetch;
+    static const struct field fetcher[] = {
+        {"level", 16, true}, {"namespaces", 64, true}, {NULL, 0, false}};
     static const struct field level[] = {
         {"level", 16, true}, {"tripwires", 32, true}, {"gpu", 32, true}, {NULL, 0, false}};
     static const struct field layer[] = {
@@ -223,6 +228,8 @@ static void add_sandbox(cJSON *to, const cJSON *from)
     }
     cJSON *sandbox = cJSON_AddObjectToObject(to, "sandbox");
     copy_fields(sandbox, level, from);
+    if (cJSON_IsObject(fetch))
+        copy_fields(cJSON_AddObjectToObject(sandbox, "fetch"), fetcher, fetch);
     add_tripped(sandbox, item(from, "tripped"));
     cJSON *layers = cJSON_AddObjectToObject(sandbox, "layers");
     const cJSON *one;
@@ -307,7 +314,7 @@ char *result_build(const struct result_facts *f)
     add_cost(result, f);
     cJSON_AddFalseToObject(result, "cached");
     add_render_path(result, item(render, "render_path"));
-    add_sandbox(result, item(render, "sandbox"));
+    add_sandbox(result, item(render, "sandbox"), item(fetch, "sandbox"));
     cJSON_AddStringToObject(result, "worker", f->worker ? f->worker : "");
     cJSON_AddNumberToObject(result, "attempt", f->attempt);
     add_metadata(result, f->job);

@@ -32,6 +32,8 @@ struct fetch {
     const struct fetch_spec *spec;
     struct fetch_plan plan;
     int dir_fd;
+    enum box_level level;
+    struct box_layer_report layers[LAYER_COUNT];
     int words_fd, signal_fd;
     pid_t pid;
     struct buf words;
@@ -85,6 +87,29 @@ static void list_items(struct fetch *f)
 
 /* ---- before ---- */
 
+/* The worker has probed once for all of its jobs; by hand, nobody has. */
+static int choose_box(struct fetch *f, struct err *e)
+{
+    const struct fetch_spec *s = f->spec;
+    int rc = 0;
+    if (s->sandbox_minimum == BOX_NONE)
+        f->level = BOX_NONE;
+    else if (s->sandbox)
+        rc = box_read_description(s->sandbox, &f->level, f->layers);
+    else
+        f->level = box_probe(f->layers);
+    if (rc < 0)
+        return err_set(e, rc, FAULT_HOST, "the sandbox's description cannot be read");
+    if ((int)f->level < s->sandbox_minimum)
+        return err_set(
+            e, OUTCOME_sandbox_setup, FAULT_HOST,
+            "this machine reaches the sandbox level \"%s\" only, and \"%s\" is asked for",
+            box_level_name(f->level), box_level_name((enum box_level)s->sandbox_minimum));
+    f->plan.level = f->level;
+    f->plan.namespaces = f->level > BOX_NONE && f->layers[LAYER_NAMESPACES].state == LAYER_ACTIVE;
+    return 0;
+}
+
 static int copy_ca_file(struct fetch *f, const char *from, const char *to, bool *ret, struct err *e)
 {
     (void)unlinkat(f->dir_fd, to, 0); /* of an earlier run */
@@ -123,9 +148,9 @@ static int start_fetcher(struct fetch *f, const sigset_t *before, struct err *e)
     f->words_fd = ends[0];
     own_fd int write_end = ends[1];
     f->plan.deadline_ms = clock_now_ms() + f->spec->timeout_ms;
-    f->pid = fork();
+    f->pid = box_fork_alone(f->plan.namespaces, e);
     if (f->pid < 0)
-        return err_errno(e, -errno, FAULT_HOST, "fork the fetcher");
+        return f->pid;
     if (f->pid == 0) {
         sigprocmask(SIG_SETMASK, before, NULL);
         fetcher_run(&f->plan, write_end);
@@ -263,9 +288,11 @@ static int take_all(struct fetch *f, struct err *e)
 /* Positive: how the attempt ends, with its sentence. */
 static int fetch_all(struct fetch *f, const sigset_t *before, struct err *e)
 {
-    if (make_place(f, e) < 0 || start_fetcher(f, before, e) < 0)
+    int status = 0, boxed = choose_box(f, e);
+    if (boxed > 0)
+        return boxed;
+    if (boxed < 0 || make_place(f, e) < 0 || start_fetcher(f, before, e) < 0)
         return OUTCOME_host_error;
-    int status = 0;
     wait_for_fetcher(f);
     while (waitpid(f->pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -277,6 +304,22 @@ static int fetch_all(struct fetch *f, const sigset_t *before, struct err *e)
 }
 
 /* ---- the result ---- */
+
+static void add_sandbox(const struct fetch *f, cJSON *result)
+{
+    own_buf struct buf text = BUF_INIT(CEILING_REPORT_LINE_BYTES);
+    cJSON *sandbox = NULL;
+    if (f->level == BOX_NONE || box_describe(f->level, f->layers, &text) < 0 ||
+        json_parse(buf_str(&text), text.bytes, FAULT_HOST, &sandbox, NULL) < 0)
+        sandbox = cJSON_CreateObject();
+    if (f->level == BOX_NONE)
+        cJSON_AddStringToObject(sandbox, "level", box_level_name(f->level));
+    const char *pid = f->plan.namespaces && geteuid() == 0 ? "pid " : "";
+    own_free char *names =
+        own_printf("%s%s", pid, f->plan.namespaces ? "mount ipc uts cgroup" : "none");
+    cJSON_AddStringToObject(sandbox, "namespaces", names);
+    cJSON_AddItemToObject(result, "sandbox", sandbox);
+}
 
 static int write_result(struct fetch *f, enum outcome outcome, const struct err *why, struct err *e)
 {
@@ -291,6 +334,7 @@ static int write_result(struct fetch *f, enum outcome outcome, const struct err 
     }
     cJSON_AddItemToObject(j, "files", steal_ptr(&f->files));
     json_add_int(j, "requests", f->requests);
+    add_sandbox(f, j);
     cJSON *timings = cJSON_AddObjectToObject(j, "timings_ms");
     json_add_int(timings, "fetch", clock_now_ms() - f->started_ms);
     own_free char *text = json_print(j);

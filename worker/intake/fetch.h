@@ -8,11 +8,13 @@
  *   DIR/ca.pem        a copy of the operator's CA certificates for the fetcher
  *   DIR/fetch.json    the result, written last, by rename: {"outcome", "error":
  *                     {code,message}|null, "files": [{name, bytes, sha256}],
- *                     "requests", "timings_ms": {"fetch"}}
+ *                     "requests", "timings_ms": {"fetch"}, "sandbox": {level,
+ *                     layers, "namespaces": those of the fetcher, by blanks}}
  *
  * Two processes. The stage itself (the service's uid) speaks to nobody. The
  * fetcher, a fork of it, seals itself into a box (BOX_FETCH: a uid of its own,
- * no key, one directory to write in) and speaks to the world; when it is gone
+ * no key, one directory to write in, all namespaces that this machine gives but
+ * the network's) and speaks to the world; when it is gone
  * and its box empty, the stage measures and hashes what it left.
  *
  * Whose fault: a URL that is refused, answers with a no (404, 403, a redirect)
@@ -42,6 +44,8 @@ struct fetch_spec {
     int64_t assets_bytes;             /* all together */
     uid_t uid;                        /* of the fetcher; 0: none of its own */
     int sandbox_minimum;              /* enum box_level */
+    /* What this machine offers, as box_describe() wrote it; NULL: probe. */
+    const char *sandbox;
     /* URLs of our own making (presigned), which no guard looks at: for the
      * source, and for each asset. NULL: as the job has it. */
     const char *signed_source;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,15 +278,6 @@ static void get_all(struct fetcher *f)
 
 /* ---- the box ---- */
 
-static enum box_level level_of(const struct fetch_spec *spec)
-{
-    if (spec->sandbox_minimum >= BOX_STANDARD)
-        return BOX_STANDARD; /* strong has no network */
-    struct box_layer_report layers[LAYER_COUNT];
-    enum box_level reached = spec->sandbox_minimum == BOX_NONE ? BOX_NONE : box_probe(layers);
-    return reached > BOX_STANDARD ? BOX_STANDARD : reached;
-}
-
 static int64_t largest(const struct fetch_plan *plan)
 {
     int64_t most = 0;
@@ -294,14 +286,37 @@ static int64_t largest(const struct fetch_plan *plan)
     return most;
 }
 
+/* By descriptors: in namespaces it is found by its absolute path. */
+static int allow_ca_files(struct box_plan *p, struct err *e)
+{
+    static const char *const ours[] = {"../" FETCH_CA_FILE, "../" FETCH_S3_CA_FILE};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours && rc >= 0; i++) {
+        own_fd int fd = open(ours[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        rc = fd < 0 && errno != ENOENT ? -errno : fd < 0 ? 0 : box_plan_allow_fd(p, fd, BOX_READ);
+        if (rc < 0)
+            err_errno(e, rc, FAULT_HOST, "allow \"%s\" in the sandbox", ours[i]);
+    }
+    return rc;
+}
+
+/* A parent that died before the seal asked for the signal of it: in a PID
+ * namespace nobody could tell by its number. */
+static int check_stage_lives(int words_fd, struct err *e)
+{
+    struct pollfd words = {.fd = words_fd};
+    return poll(&words, 1, 0) == 0 ? 0 : err_set(e, -ESRCH, FAULT_HOST, "the stage is gone");
+}
+
 static int seal(const struct fetch_plan *plan, int words_fd, struct err *e)
 {
     struct box_plan p;
-    int rc = box_plan_init(&p, BOX_FETCH, level_of(plan->spec), e);
+    int rc = box_plan_init(&p, BOX_FETCH, plan->level, e);
     if (rc < 0)
         return rc;
     p.uid = plan->spec->uid;
     p.dir_fd = plan->dir_fd;
+    p.namespaces = plan->namespaces;
     p.parent_death = true;
     p.parent_pid = getppid();
     p.limits = (struct limits){.cpu_ms = plan->spec->timeout_ms + 1000,
@@ -309,11 +324,12 @@ static int seal(const struct fetch_plan *plan, int words_fd, struct err *e)
                                .disk_bytes = largest(plan),
                                .processes = THREADS};
     box_plan_keep(&p, words_fd);
-    const char *const ours[] = {"../" FETCH_CA_FILE, "../" FETCH_S3_CA_FILE};
     rc = fchdir(plan->dir_fd) < 0 ? err_errno(e, -errno, FAULT_HOST, "enter \"fetched\"") : 0;
-    for (size_t i = 0; i < sizeof ours / sizeof *ours && rc >= 0; i++)
-        rc = box_plan_allow(&p, ours[i], BOX_READ, e);
-    return rc < 0 ? rc : box_seal(&p, e);
+    if (rc == 0)
+        rc = allow_ca_files(&p, e);
+    if (rc == 0)
+        rc = box_seal(&p, e);
+    return rc < 0 ? rc : check_stage_lives(words_fd, e);
 }
 
 static _Noreturn void end(const struct fetcher *f, int words_fd)

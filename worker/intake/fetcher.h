@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../base/err.h"
+#include "../sandbox/box.h"
 #include "fetch.h"
 
 #define FETCH_SOURCE_NAME "source"
@@ -32,6 +33,8 @@ struct fetch_plan {
     int64_t deadline_ms; /* clock_now_ms() */
     int dir_fd;          /* DIR/fetched */
     bool has_ca_file, has_s3_ca_file;
+    enum box_level level; /* of the fetcher's box */
+    bool namespaces;
 };
 
 /* Copies of the operator's files, beside DIR/fetched: readable for a uid that

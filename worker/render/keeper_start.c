@@ -330,13 +330,12 @@ int keeper_start_encoder(struct keeper *k, struct err *e)
         rc = make_pipe(&k->encoder_fd, &report, e);
     if (rc < 0)
         return rc;
-    k->encoder_pid = fork();
-    if (k->encoder_pid == 0)
+    pid_t pid = box_fork_alone(has_namespaces(k), e);
+    if (pid == 0)
         become_encoder(k, report);
-    if (k->encoder_pid < 0) {
-        k->encoder_pid = 0;
-        return err_errno(e, -errno, FAULT_HOST, "fork the encoder");
-    }
+    if (pid < 0)
+        return pid;
+    k->encoder_pid = pid;
     k->encoder_started = true;
     return 0;
 }

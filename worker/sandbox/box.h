@@ -105,9 +105,9 @@ struct box_plan {
     int keep_fds[BOX_KEEP_FDS_MAX]; /* everything else above 2 is closed */
     int kept;
     struct limits limits;
-    /* Mount, network, IPC, UTS and cgroup namespaces of its own: it then sees
-     * the plan's paths and nothing else (mounts.h). A scene must have been born
-     * in a PID namespace of ours (box_pids_begin()). */
+    /* Mount, network, IPC, UTS and cgroup namespaces of its own (a fetcher keeps
+     * the network): it then sees the plan's paths and nothing else (mounts.h). A
+     * scene must have been born in a PID namespace of ours (box_pids_begin()). */
     bool namespaces;
     int cgroup_fd;     /* a leaf to enter (cgroup.h); 0: none. The seal closes it */
     bool parent_death; /* die when the parent does */
@@ -174,6 +174,10 @@ const char *box_tripwire_name(int i);
  * dead this process cannot fork any more. It ends last of all: reap the others
  * before you wait for it. Call it once in a process. */
 int box_pids_begin(pid_t *ret_reaper_pid, struct err *e);
+/* fork() for a box that runs one process: as root the child is pid 1 of a PID
+ * namespace of its own, and sees nobody; later children of ours are as they
+ * were. Else, and without `namespaces`, it is fork(). A negative errno. */
+pid_t box_fork_alone(bool namespaces, struct err *e);
 
 /* Uids for this worker's slots: three per slot (scene, encoder, fetch), from `base`, or
  * from a random base within 2^30 … 2^31 when `base` is 0 (RLIMIT_NPROC counts

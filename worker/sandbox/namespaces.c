@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BOX_NAMESPACES (CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) /* and mounts.c's */
@@ -73,6 +75,34 @@ int box_pids_begin(pid_t *ret_reaper_pid, struct err *e)
         return err_errno(e, pid, FAULT_HOST, "start pid 1 of a PID namespace");
     *ret_reaper_pid = pid;
     return 0;
+}
+
+/* Back where we were; the child goes with what we could not undo. */
+static int rejoin(int pids_fd, pid_t child, struct err *e)
+{
+    if (setns(pids_fd, CLONE_NEWPID) == 0)
+        return 0;
+    int rc = -errno;
+    kill(child, SIGKILL);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return err_errno(e, rc, FAULT_HOST, "return to our PID namespace");
+}
+
+pid_t box_fork_alone(bool namespaces, struct err *e)
+{
+    bool alone = namespaces && geteuid() == 0;
+    own_fd int ours = alone ? open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC) : -1;
+    if (alone && (ours < 0 || unshare(CLONE_NEWPID) < 0))
+        return err_errno(e, -errno, FAULT_HOST, "make a PID namespace");
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_errno(e, -errno, FAULT_HOST, "fork a box");
+    if (pid > 0 && alone) {
+        int rc = rejoin(ours, pid, e);
+        return rc < 0 ? rc : pid;
+    }
+    return pid;
 }
 
 /* pid 1 is the reaper, who hides behind its uid; we are never it. */

@@ -107,9 +107,9 @@ static int check_plan(const struct box_plan *p, struct err *e)
     if (p->level >= BOX_STANDARD && p->uid == 0)
         return err_set(e, -EINVAL, FAULT_HOST, "seal: level %s needs a uid of its own",
                        box_level_name(p->level));
-    if (p->level < BOX_STRONG || p->profile == BOX_FETCH)
+    if (p->level < BOX_STRONG)
         return 0;
-    /* An encoder has one process, whose memory its rlimits bound. */
+    /* An encoder and a fetcher are one process, whose memory its rlimits bound. */
     if (!p->namespaces || (plan_is_scene(p) && p->cgroup_fd <= 0))
         return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces and a cgroup");
     return 0;

@@ -134,6 +134,23 @@ static void test_completed(void **state)
     assert_null(cJSON_GetObjectItem(r, "secret"));
 }
 
+/* What was fetched is told beside what rendered it, or alone. */
+static void test_a_fetchers_box(void **state)
+{
+    struct bed *bed = *state;
+    put(bed, "fetch.json",
+        "{\"outcome\":\"completed\",\"sandbox\":{\"level\":\"strong\",\"layers\":{\"uid\":"
+        "\"active\"},\"namespaces\":\"pid mount\"}}");
+    own_json cJSON *alone = build(bed);
+    assert_string_equal(json_str(at(alone, "sandbox"), "level"), "strong");
+    put(bed, "render.json", render_good);
+    own_json cJSON *both = build(bed);
+    assert_string_equal(json_str(at(both, "sandbox"), "level"), "standard");
+    const cJSON *fetch = at(at(both, "sandbox"), "fetch");
+    assert_string_equal(json_str(fetch, "level"), "strong");
+    assert_string_equal(json_str(fetch, "namespaces"), "pid mount");
+}
+
 static void test_scene_error_is_clean(void **state)
 {
     struct bed *bed = *state;
@@ -268,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_completed),
+        TEST(test_a_fetchers_box),
         TEST(test_scene_error_is_clean),
         TEST(test_our_fault_says_why),
         TEST(test_broken_files),

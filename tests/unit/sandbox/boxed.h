@@ -126,9 +126,11 @@ boxed_warden(const struct box_plan *p, int (*inside)(void *), void *arg)
  * a warden of the box. */
 static inline pid_t boxed_start(const struct box_plan *p, int (*inside)(void *), void *arg)
 {
+    struct err e = ERR_INIT;
     fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = p->profile == BOX_FETCH ? box_fork_alone(p->namespaces, &e) : fork();
+    if (pid < 0)
+        fail_msg("%s", e.text);
     if (pid > 0)
         return pid;
     if (p->namespaces && p->profile == BOX_SCENE)
