@@ -14,6 +14,7 @@ import errno
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -135,6 +136,24 @@ def in_child(work: Callable[[], None], seconds: float = 10) -> int:
         time.sleep(0.01)
     os.kill(pid, signal.SIGKILL)
     return os.waitpid(pid, 0)[1]
+
+
+def typeset(body: str, engine: str = "latex") -> bool:
+    """Run TeX on a document, as the harness does not; whether it ended well."""
+    with open("t.tex", "w") as file:
+        file.write("\\documentclass{article}\\begin{document}" + body + "\\end{document}")
+    command = [engine, "-interaction=nonstopmode", "-output-format=dvi", "t.tex"]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30).returncode == 0
+
+
+def typeset_contents() -> bytes:
+    """All that TeX has written, and what dvisvgm makes of it; there is a log at least."""
+    command = ["dvisvgm", "-v0", "-n", "-o", "t.svg", "t.dvi"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30)
+    if not os.path.exists("t.log"):
+        raise RuntimeError("TeX did not run, so nothing was tried")
+    names = [name for name in os.listdir(".") if os.path.isfile(name) and name != "t.tex"]
+    return b"".join(open(name, "rb").read() for name in names)
 
 
 NUMBERS = {

@@ -3,26 +3,16 @@
 # prepare: files
 # job: timeout_s=38
 import os
-import subprocess
 
 from attack import *
-
-def typeset(body, engine="latex"):
-    """Runs TeX on a document; whether it ended well."""
-    with open("t.tex", "w") as file:
-        file.write("\\documentclass{article}\\begin{document}" + body + "\\end{document}")
-    command = [engine, "-interaction=nonstopmode", "-output-format=dvi", "t.tex"]
-    return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30).returncode == 0
-
-
-def contents():
-    """All that TeX has written, and what dvisvgm makes of it."""
-    subprocess.run(["dvisvgm", "-v0", "-n", "-o", "t.svg", "t.dvi"], stdout=subprocess.DEVNULL, timeout=30)
-    return b"".join(open(name, "rb").read() for name in os.listdir(".") if os.path.isfile(name) and name != "t.tex")
 
 
 class Attack(Trial):
     def attack(self):
+        for name in ("openin_any", "openout_any", "shell_escape"):
+            os.environ.pop(name, None)  # they would go before any file
+        with open(os.environ["HOME"] + "/texmf.cnf", "w") as out:
+            out.write("openin_any = a\nopenout_any = a\nshell_escape = t\n")
         os.environ.update(TEXMFCNF=os.environ["HOME"] + ":")
-        typeset(r"\input{%s}\immediate\write18{cat %s > stolen}" % (TARGETS["secret"], TARGETS["secret"]), 'latex')
-        look("what TeX wrote", contents())
+        typeset(r"\input{%s}\immediate\write18{cat %s > stolen}" % (TARGETS["secret"], TARGETS["secret"]))
+        look("what TeX wrote", typeset_contents())

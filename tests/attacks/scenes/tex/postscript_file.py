@@ -2,26 +2,10 @@
 # expect: completed
 # prepare: files
 # job: timeout_s=38
-import os
-import subprocess
-
 from attack import *
-
-def typeset(body, engine="latex"):
-    """Runs TeX on a document; whether it ended well."""
-    with open("t.tex", "w") as file:
-        file.write("\\documentclass{article}\\begin{document}" + body + "\\end{document}")
-    command = [engine, "-interaction=nonstopmode", "-output-format=dvi", "t.tex"]
-    return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30).returncode == 0
-
-
-def contents():
-    """All that TeX has written, and what dvisvgm makes of it."""
-    subprocess.run(["dvisvgm", "-v0", "-n", "-o", "t.svg", "t.dvi"], stdout=subprocess.DEVNULL, timeout=30)
-    return b"".join(open(name, "rb").read() for name in os.listdir(".") if os.path.isfile(name) and name != "t.tex")
 
 
 class Attack(Trial):
     def attack(self):
-        typeset(r"\special{ps: (%s) (r) file 100 string readstring pop == }\special{ps: (%s) run}\special{psfile=%s}x" % ((TARGETS["secret"],) * 3), 'latex')
-        look("what TeX wrote", contents())
+        typeset(r"\special{ps: (%s) (r) file 100 string readstring pop == }\special{ps: (%s) run}\special{psfile=%s}x" % ((TARGETS["secret"],) * 3))
+        look("what TeX wrote", typeset_contents())
