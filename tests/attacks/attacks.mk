@@ -3,11 +3,17 @@
 attacks: all ## every attack scene at every level that this machine offers, and the ablation
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD)
 	@tests/attacks/in_container $(BUILD)
+	@$(MAKE) --no-print-directory container-unit
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD) --ablation
 
 .PHONY: attacks-check
 attacks-check: all ## the attack suite's bounded part
 	@$(PYTHON) tests/attacks/main.py --build $(BUILD) --check --seed 1
+
+BOX_UNIT := $(filter $(BUILD)/unit/sandbox/%,$(UNIT))
+.PHONY: container-unit
+container-unit: $(BOX_UNIT) ## the box's unit tests inside a real container
+	@tests/attacks/in_container -- scripts/run-unit $(BOX_UNIT)
 
 .PHONY: attacks-ablation
 attacks-ablation: all ## each layer of the box off in turn; writes the table of docs/attacks.md

@@ -81,6 +81,21 @@ static int trip(void *arg)
     return MET(socket(AF_UNIX, SOCK_STREAM, 0)) == EAFNOSUPPORT ? 0 : 4;
 }
 
+/* Nobody can count what an outer filter refuses first, as a container's engine
+ * does. Each call of trip() is made outside of the box, with an argument that only
+ * the kernel itself finds wrong: another answer is a filter's. */
+static int64_t reaches(const char *name)
+{
+    int met = strcmp(name, "ptrace") == 0 ? MET(ptrace(PTRACE_CONT, 0, NULL, NULL)) == ESRCH
+              : strcmp(name, "socket") == 0
+                  ? MET(socket(AF_INET, 0xf, 0)) == EINVAL
+                  : MET(syscall(SYS_clone, CLONE_NEWUSER | CLONE_FS, 0, 0, 0, 0)) == EINVAL;
+    if (!met)
+        print_message("not applicable: %s() outside of the box: a filter around us refuses it\n",
+                      name);
+    return met;
+}
+
 static void test_refused_and_counted(void **state)
 {
     (void)state;
@@ -95,10 +110,14 @@ static void test_refused_and_counted(void **state)
         box_trips_answer(&t.trips);
     }
     assert_int_equal(boxed_wait(pid), 0);
-    assert_int_equal(t.trips.total, 3);
-    assert_int_equal(counted(&t.trips, "ptrace"), 1);
-    assert_int_equal(counted(&t.trips, "clone"), 1);
-    assert_int_equal(counted(&t.trips, "socket"), 1); /* not the local one */
+    static const char *const names[] = {"ptrace", "clone", "socket"}; /* not the local one */
+    int64_t total = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t wanted = reaches(names[i]);
+        assert_int_equal(counted(&t.trips, names[i]), wanted);
+        total += wanted;
+    }
+    assert_int_equal(t.trips.total, total);
     finish(&t);
 }
 
