@@ -11,6 +11,7 @@
 #include "ring.h"
 
 #include "err.h"
+#include "file.h"
 #include "own.h"
 
 #include <errno.h>
@@ -130,6 +131,11 @@ int ring_close(const struct ring_fds *fds, struct err *e)
     ssize_t n = pwrite(fds->memory, &yes, sizeof(yes), offsetof(struct ring_header, closed));
     if (n != sizeof(yes))
         return err_errno(e, n < 0 ? -errno : -EIO, FAULT_HOST, "close the ring");
+    /* The flag is the open file's, so the writer could clear it; with the counter
+     * filled to the brim the write would then never come back. */
+    int rc = fd_set_nonblock(fds->data_ready, 1);
+    if (rc < 0)
+        return err_errno(e, rc, FAULT_HOST, "close the ring");
     signal_fd(fds->data_ready);
     return 0;
 }

@@ -406,6 +406,19 @@ static void a_closed_ring_wakes_its_reader(void **state)
     assert_int_equal(ring_next(rig->reader, &r, NULL), 0);
 }
 
+/* What the writer may do to a descriptor that both have: no wait for it. */
+static void a_writer_cannot_hold_up_who_closes(void **state)
+{
+    struct rig *rig = *state;
+    const uint64_t brim = UINT64_MAX - 1;
+    assert_int_equal(write(rig->fds.data_ready, &brim, sizeof(brim)), sizeof(brim));
+    assert_int_equal(fcntl(rig->fds.data_ready, F_SETFL, 0), 0);
+    alarm(10); /* ends the test where it would wait for ever */
+    assert_int_equal(ring_close(&rig->fds, NULL), 0);
+    alarm(0);
+    assert_true(ring_is_closed(rig->reader));
+}
+
 int main(void)
 {
 #define WITH_RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -421,6 +434,7 @@ int main(void)
         WITH_RIG(what_was_read_cannot_be_changed),
         WITH_RIG(a_false_tail_stops_the_writer),
         WITH_RIG(a_closed_ring_wakes_its_reader),
+        WITH_RIG(a_writer_cannot_hold_up_who_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
