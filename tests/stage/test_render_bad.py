@@ -48,6 +48,18 @@ def test_import_error() -> None:
     assert "no_such_module" in error["message"]
 
 
+@pytest.mark.parametrize("character", ["\\U0001f600", "\\x01", "\\ud800", "\\u4e2d"])
+def test_long_words_arrive_whatever_they_are_made_of(character: str) -> None:
+    error = fails(scene(f'raise ValueError("why " + "{character}" * 9000)'), "scene_error").error
+    assert error["line"] == 5 and error["code"] == "ValueError"
+    assert error["message"].startswith("ValueError: why ")
+
+
+def test_an_exception_whose_name_is_too_long_for_a_line() -> None:
+    error = fails(scene('raise type("A" * 100000, (Exception,), {})("x")'), "scene_error").error
+    assert error["code"].startswith("AAAA") and len(error["code"]) == 200
+
+
 def test_exception_in_mid_play() -> None:
     code = scene(
         """

@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from . import errors, fingerprint, source, tex, vector, writer
-from .progress import Channel, Progress
+from .progress import Channel, Progress, encoded
 
 #: Descriptors of the start message, in this order.
 LOG, PROGRESS, MEMORY, DATA_READY, SPACE_FREE, SOURCE = range(6)
 SOURCE_MAX_BYTES = 4 << 20
+#: Of a result's line, for its key and its brackets.
+ENVELOPE_BYTES = 64
+NAME_CHARS = 200
 #: Without a uid of its own a box is emptied by its one process group.
 OWN_UID_LEVEL = 2  # enum box_level: standard
 SEED_MASK = 0xFFFFFFFF  # what numpy.random.seed() takes
@@ -256,13 +259,17 @@ def judge(start: dict[str, Any], channel: Channel, fds: list[int], about: dict[s
 
 
 def describe(error: BaseException, path: str) -> dict[str, Any]:
-    """The words for an exception; fewer when there is no memory for them."""
+    """The words for an exception; fewer when there is no memory for them, or no
+    room in a line."""
     try:
-        return errors.result_of(error, path)
+        result = errors.result_of(error, path)
+        if len(encoded(result)) + ENVELOPE_BYTES <= Channel.LINE_BYTES:
+            return result
     except BaseException:
-        name = type(error).__name__
-        outcome = "memory_limit" if isinstance(error, MemoryError) else "scene_error"
-        return {"outcome": outcome, "error": {"code": name, "message": name}}
+        pass
+    name = type(error).__name__[:NAME_CHARS]
+    outcome = "memory_limit" if isinstance(error, MemoryError) else "scene_error"
+    return {"outcome": outcome, "error": {"code": name, "message": name}}
 
 
 def main(job_fd: int, start: dict[str, Any], fds: list[int], about: dict[str, Any]) -> None:

@@ -20,8 +20,13 @@ from typing import Any
 INTERVAL_S = 0.1
 
 
+def encoded(word: dict[str, Any]) -> bytes:
+    """A word as it is sent. Not in ASCII, where a character may take twelve bytes."""
+    return json.dumps(word, ensure_ascii=False).encode(errors="replace")
+
+
 class Channel:
-    """Lines to the keeper, each at most LINE_BYTES long."""
+    """Lines to the keeper, each at most LINE_BYTES long: a longer one he skips."""
 
     LINE_BYTES = 60 * 1024
 
@@ -30,7 +35,7 @@ class Channel:
 
     def say(self, word: dict[str, Any]) -> None:
         """Write one line; a keeper that has gone is not our concern."""
-        data = json.dumps(word).encode()[: self.LINE_BYTES] + b"\n"
+        data = encoded(word) + b"\n"
         try:
             while data:
                 data = data[os.write(self.fd, data) :]
