@@ -24,6 +24,8 @@ static enum redis_scan_verdict too_large(struct redis_scan *s, int64_t announced
 static bool line_number(const struct redis_scan *s, int64_t *ret)
 {
     char *end;
+    if (s->line_bytes >= sizeof(s->line)) /* hiredis would read on where we have cut */
+        return false;
     *ret = strtoll(s->line + 1, &end, 10);
     return end > s->line + 1 && *end == 0;
 }

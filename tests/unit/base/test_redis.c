@@ -140,6 +140,8 @@ static void scanner(void **state)
         {"$x\r\n", SCAN_BROKEN},
         {"$-2\r\n", SCAN_BROKEN},
         {"HTTP/1.1 200\r\n", SCAN_BROKEN},
+        {"$0000000000000000000000000000000000000000000000000000000000000000536870912\r\n",
+         SCAN_BROKEN}, /* another number when it is cut */
         {"\r\n", SCAN_BROKEN},
         /* hiredis waits for both: what comes behind would be held without bound. */
         {"+OK\n$536870912\r\n", SCAN_BROKEN},
