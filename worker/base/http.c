@@ -229,6 +229,10 @@ static int start(struct http *h, struct transfer *t, struct http_call *call)
         return err_set(&call->err, -EINVAL, FAULT_HOST,
                        "URL \"%s\": must begin with http:// or https://", origin);
     }
+    if (call->request.total_ms < 0 || call->request.connect_ms < 0) {
+        own_free char *origin = origin_of(url); /* to curl it would be no limit */
+        return err_set(&call->err, -ETIMEDOUT, FAULT_PEER, "\"%s\": no time is left", origin);
+    }
     if (call->request.guard) {
         int rc = guard_check_url(url, call->request.guard->allow_http, &call->err);
         if (rc < 0)

@@ -27,7 +27,8 @@ struct http_request {
     int64_t body_offset;       /* into body_fd */
     const char *ca_file;       /* NULL: the system's */
     const struct guard *guard; /* NULL, or what keeps a stranger's URL to public addresses */
-    int64_t connect_ms, total_ms, stall_ms; /* 0: no limit; stall: no byte for this long */
+    /* 0: no limit; less: over already (-ETIMEDOUT). stall: no byte for this long. */
+    int64_t connect_ms, total_ms, stall_ms;
     int64_t most_bytes; /* a body that says it is longer is not begun; 0: no limit */
     /* NULL, or takes the body piece by piece instead of answer.body; false: no
      * more of it (answer.cut). */

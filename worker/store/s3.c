@@ -300,7 +300,8 @@ static int64_t time_left_ms(const struct s3 *s3)
 {
     if (s3->last_words)
         return LAST_WORDS_MS;
-    return s3->watch->deadline_ms - clock_now_ms();
+    int64_t left_ms = s3->watch->deadline_ms - clock_now_ms();
+    return left_ms ? left_ms : -1; /* 0 would be no limit */
 }
 
 static int64_t least(int64_t a, int64_t b)

@@ -161,8 +161,10 @@ static void test_limits(void **state)
         int64_t total_ms, stall_ms;
         bool (*should_stop)(void *, int64_t);
         int rc;
-    } cases[] = {
-        {300, 0, NULL, -ETIMEDOUT}, {0, 300, NULL, -ETIMEDOUT}, {0, 0, at_once, -ECANCELED}};
+    } cases[] = {{300, 0, NULL, -ETIMEDOUT},
+                 {-1, 0, NULL, -ETIMEDOUT},
+                 {0, 300, NULL, -ETIMEDOUT},
+                 {0, 0, at_once, -ECANCELED}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct server s;
         start(&s, NULL, 0);
