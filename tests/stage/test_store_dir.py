@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -218,6 +219,20 @@ def test_an_output_that_is_not_there(attempt: Attempt) -> None:
     """Named."""
     (attempt.dir / "out/scene.mp4").unlink()
     host_error(attempt, "scene.mp4")
+
+
+def test_what_is_ours_to_say_is_said_by_us_alone(attempt: Attempt, store: Path) -> None:
+    """An encoder that a scene has taken over names no URL and no key."""
+    path = attempt.dir / "render.json"
+    render = json.loads(path.read_text())
+    for output in render["outputs"]:
+        output |= {"key": "k", "url": "https://evil.example/", "bytes": 1, "sha256": "0", "verified": 7}
+    path.write_text(json.dumps(render))
+    result = attempt.run().good()
+    text = (attempt.dir / "store.json").read_text()
+    assert "evil" not in text and result["outputs"][0]["url"].startswith(str(store))
+    for key in ("key", "url", "bytes", "sha256", "verified"):
+        assert text.count(f'"{key}":') == len(FILES)
 
 
 @pytest.mark.parametrize("name", ["../render.json", "a/b", "", ".hidden", "x\\ny"])

@@ -142,6 +142,17 @@ static void items_done(struct items *items)
 }
 #define own_items __attribute__((cleanup(items_done)))
 
+/* What the encoder says of an output, without what is ours to say: under a key
+ * that is there twice nobody would read the result. */
+static cJSON *copy_of(const cJSON *output)
+{
+    static const char *const ours[] = {"key", "bytes", "sha256", "verified", "url"};
+    cJSON *copy = cJSON_Duplicate(output, true);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(copy, ours[i]);
+    return copy;
+}
+
 static int open_item(struct stage *s, const cJSON *output, struct item *ret, struct err *e)
 {
     const char *name = json_str(output, "name");
@@ -154,7 +165,7 @@ static int open_item(struct stage *s, const cJSON *output, struct item *ret, str
     int rc = file_sha256(fd, ret->sha256, &ret->bytes, e);
     if (rc != 0)
         return err_wrap(e, rc, "out/%s", name);
-    ret->output = cJSON_Duplicate(output, true);
+    ret->output = copy_of(output);
     cJSON_AddItemToArray(s->outputs, ret->output);
     ret->name = json_str(ret->output, "name");
     ret->fd = steal_fd(&fd);
