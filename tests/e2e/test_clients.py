@@ -50,6 +50,20 @@ def test_submit_prints_the_id(redis: Redis, queue: Queue, worker: Worker, scene_
     assert queue.hash(job_id)["state"] == "completed"
 
 
+def test_submit_of_another_body_under_a_known_id(redis: Redis, queue: Queue, worker: Worker, tmp_path: Path) -> None:
+    """It would be refused: said at once, not the other job's result told as its own."""
+    path = tmp_path / "scene.py"
+    path.write_text(house.GOOD)
+    words = ("submit", path, "--id", "mine", "-q", "480p15", "--wait")
+    assert manimd(*words, redis=redis).returncode == 0
+    assert manimd(*words, redis=redis).returncode == 0, "the same again is harmless"
+    path.write_text(house.GOOD + "\n# another\n")
+    done = manimd(*words, redis=redis)
+    assert done.returncode == 1 and done.stdout == "", done
+    assert 'job "mine": is another job already, it is completed: choose another id' in done.stderr
+    assert manimd("list", "--state", "rejected", redis=redis).stdout == ""
+
+
 def test_submit_wait_of_a_failing_scene(redis: Redis, worker: Worker, tmp_path: Path) -> None:
     """Exit 1, with the scene's own line."""
     path = tmp_path / "bad.py"
@@ -230,6 +244,8 @@ def test_usage_errors_exit_with_2(redis: Redis) -> None:
         (("work", "--slots=none"), "slots"),
         (("work", "--no-such-option=1"), "no-such-option"),
         (("submit",), "submit|FILE"),
+        (("list",), "--state is missing: one of queued delayed"),
+        (("list", "--state", "nonsense"), "nonsense.* is none of queued delayed"),
         (("submit", "/no/such/file.py"), "/no/such/file.py"),
         (("work", "--store-dir=/tmp", "--redis-url=http://x"), "redis"),
     ):

@@ -79,6 +79,29 @@ def test_json_for_machines(place: Place) -> None:
     assert result["state"] == "completed" and result["outputs"][0]["frames"] == 12
 
 
+def test_what_a_scene_prints_is_told(place: Place) -> None:
+    """Whoever looks for a mistake by print() finds it, whether it completes or not."""
+    place.write("says.py", GOOD + "\n\nprint('so far so good')\n")
+    done = place.render("says.py", *SIZE)
+    assert done.returncode == 0 and "what it printed:\n  so far so good\n" in done.stderr, done
+    place.write("fails.py", "from manim import *\n\nprint('so far so good')\nnothing\n")
+    done = place.render("fails.py", *SIZE)
+    assert done.returncode == 1 and "what it printed:\n  so far so good\n" in done.stderr, done
+    quiet = place.render(place.write("good.py", GOOD), *SIZE)
+    assert "printed" not in quiet.stderr, quiet
+
+
+def test_television_rates(place: Place) -> None:
+    """--fps takes what the job's field takes; what is no number is named."""
+    place.write("good.py", GOOD)
+    done = place.render("good.py", *SIZE, "--fps", "23.976", "--json", "-o", "out.mp4")
+    assert done.returncode == 0, done.stderr
+    assert house.video_facts(place.path / "out.mp4")["r_frame_rate"] == "24000/1001"
+    for wrong in ("0", "121", "nan", "0x18", "1e1", "24fps", ""):
+        done = place.render("good.py", f"--fps={wrong}")
+        assert done.returncode == 2 and f'option --fps: "{wrong}" is no number from 1 to 120' in done.stderr, done
+
+
 def test_an_error_is_told_as_a_compiler_does(place: Place) -> None:
     """FILE:LINE:COLUMN, the message, the line itself, exit 1."""
     place.write("bad.py", "from manim import *\n\nclass A(Scene):\n    def construct(self):\n        self.add(nothing)\n")

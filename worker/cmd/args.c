@@ -38,6 +38,20 @@ static int set_number(const struct arg *a, const char *value, struct err *e)
     return 0;
 }
 
+/* As JSON writes a number, so that what is said here can be pushed. */
+static int set_decimal(const struct arg *a, const char *value, struct err *e)
+{
+    char *end;
+    double number = strtod(value, &end);
+    bool plain = end != value && !*end && !value[strspn(value, "0123456789.")];
+    if (!plain || number < (double)a->low || number > (double)a->high)
+        return err_set(e, -EINVAL, FAULT_HOST,
+                       "option --%s: \"%.40s\" is no number from %lld to %lld", a->name, value,
+                       (long long)a->low, (long long)a->high);
+    *(double *)a->into = number;
+    return 0;
+}
+
 /* `value` is what was glued to the option, or NULL. Returns how many further
  * arguments were used. */
 static int set(const struct arg *a, const char *value, const char *next, struct err *e)
@@ -58,7 +72,7 @@ static int set(const struct arg *a, const char *value, const char *next, struct 
         *(const char **)a->into = value;
         return used;
     }
-    int rc = set_number(a, value, e);
+    int rc = a->type == ARG_DECIMAL ? set_decimal(a, value, e) : set_number(a, value, e);
     return rc ? rc : used;
 }
 

@@ -8,13 +8,13 @@
 
 struct err;
 
-enum arg_type { ARG_FLAG, ARG_TEXT, ARG_NUMBER };
+enum arg_type { ARG_FLAG, ARG_TEXT, ARG_NUMBER, ARG_DECIMAL };
 
 struct arg {
     const char *name; /* without the dashes; NULL ends the table */
     char letter;      /* 0: none */
     enum arg_type type;
-    void *into;        /* bool *, const char **, int64_t * */
+    void *into;        /* bool *, const char **, int64_t *, double * */
     const char *value; /* in the help: FILE, N … */
     const char *help;
     int64_t low, high; /* of a number */

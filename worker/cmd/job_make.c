@@ -102,7 +102,8 @@ int job_make(const struct job_args *a, const struct config *config, char **ret_j
     add_outputs(job, a->format);
     add_number(job, "width", a->width);
     add_number(job, "height", a->height);
-    add_number(job, "fps", a->fps);
+    if (a->fps >= 0)
+        cJSON_AddNumberToObject(job, "fps", a->fps);
     add_number(job, "seed", a->seed);
     add_number(job, "timeout_s", a->timeout_s);
     add_number(job, "priority", a->priority);

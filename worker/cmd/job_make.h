@@ -14,7 +14,8 @@ struct err;
 
 struct job_args {
     const char *file, *scene, *quality, *format, *background, *metadata, *id, *webhook, *assets;
-    int64_t width, height, fps, seed, timeout_s, priority; /* -1: not said */
+    int64_t width, height, seed, timeout_s, priority; /* -1: not said */
+    double fps;                                       /* -1: not said */
     bool notify;
 };
 #define JOB_ARGS_INIT                                                                     \
@@ -23,19 +24,19 @@ struct job_args {
     }
 
 /* The rows of an args table for what both commands take; as an initialiser. */
-#define JOB_ARGS_ROWS(a)                                                                         \
-    {"quality", 'q', ARG_TEXT, &(a).quality, "1080p60", "480p15 … 2160p60, or l m h p k", 0, 0}, \
-        {"format", 0, ARG_TEXT, &(a).format, "mp4", "mp4, png, or several by commas", 0, 0},     \
-        {"width", 0,   ARG_NUMBER, &(a).width, "N", "pixels, even, instead of the quality's",    \
-         16,      3840},                                                                         \
-        {"height", 0,   ARG_NUMBER, &(a).height, "N", "pixels, even, instead of the quality's",  \
-         16,       3840},                                                                        \
-        {"fps", 0, ARG_NUMBER, &(a).fps, "N", "frames per second", 1, 120},                      \
-        {"seed", 0,         ARG_NUMBER, &(a).seed, "N", "of random numbers; 0 when not said",    \
-         0,      UINT32_MAX},                                                                    \
-        {"timeout", 0, ARG_NUMBER, &(a).timeout_s, "S", "seconds it may take", 1, 86400},        \
-    {                                                                                            \
-        "background", 0, ARG_TEXT, &(a).background, "COLOUR", "a colour that Manim knows", 0, 0  \
+#define JOB_ARGS_ROWS(a)                                                                           \
+    {"quality", 'q', ARG_TEXT, &(a).quality, "1080p60", "480p15 … 2160p60, or l m h p k", 0, 0},   \
+        {"format", 0, ARG_TEXT, &(a).format, "mp4", "mp4, png, or several by commas", 0, 0},       \
+        {"width", 0,   ARG_NUMBER, &(a).width, "N", "pixels, even, instead of the quality's",      \
+         16,      3840},                                                                           \
+        {"height", 0,   ARG_NUMBER, &(a).height, "N", "pixels, even, instead of the quality's",    \
+         16,       3840},                                                                          \
+        {"fps", 0, ARG_DECIMAL, &(a).fps, "N", "frames per second, such as 24 or 23.976", 1, 120}, \
+        {"seed", 0,         ARG_NUMBER, &(a).seed, "N", "of random numbers; 0 when not said",      \
+         0,      UINT32_MAX},                                                                      \
+        {"timeout", 0, ARG_NUMBER, &(a).timeout_s, "S", "seconds it may take", 1, 86400},          \
+    {                                                                                              \
+        "background", 0, ARG_TEXT, &(a).background, "COLOUR", "a colour that Manim knows", 0, 0    \
     }
 
 /* Whether `file` is the URL of one, which the worker fetches. */

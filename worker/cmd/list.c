@@ -8,6 +8,7 @@
 
 #define LIMIT_USUAL 50
 #define LIMIT_MOST 1000
+#define STATES "queued delayed active retrying completed failed cancelled dead, or rejected"
 
 static void print_jobs(const cJSON *jobs)
 {
@@ -49,6 +50,17 @@ static int show(struct client *c, const char *state, int64_t limit, bool json)
     return EXIT_DONE;
 }
 
+static bool is_listed(const char *state, struct err *e)
+{
+    if (state && (!strcmp(state, "rejected") || job_state_from_name(state) >= 0))
+        return true;
+    if (state)
+        err_set(e, 0, FAULT_HOST, "option --state: \"%.40s\" is none of " STATES, state);
+    else
+        err_set(e, 0, FAULT_HOST, "option --state is missing: one of " STATES);
+    return false;
+}
+
 int cmd_list(int argc, char **argv)
 {
     bool json = false;
@@ -56,8 +68,7 @@ int cmd_list(int argc, char **argv)
     int64_t limit = LIMIT_USUAL;
     const char *words[1] = {0};
     const struct arg table[] = {
-        {"state", 0, ARG_TEXT, &state, "STATE",
-         "queued delayed active retrying completed failed cancelled dead, or rejected", 0, 0},
+        {"state", 0, ARG_TEXT, &state, "STATE", STATES, 0, 0},
         {"limit", 0, ARG_NUMBER, &limit, "N", "at most so many; 50 when not said", 1, LIMIT_MOST},
         {"json", 0, ARG_FLAG, &json, NULL, "for machines", 0, 0},
         {0}};
@@ -71,11 +82,8 @@ int cmd_list(int argc, char **argv)
     int exit;
     if (!cmd_begin(&c.config, &args, argc, argv, &exit))
         return exit;
-    if (!state || (strcmp(state, "rejected") && job_state_from_name(state) < 0)) {
-        err_set(&c.err, 0, FAULT_HOST, "option --state: \"%.40s\" is no state: see --help",
-                state ? state : "");
+    if (!is_listed(state, &c.err))
         return client_end(&c, EXIT_USAGE);
-    }
     exit = client_connect(&c);
     if (exit == EXIT_DONE)
         exit = show(&c, state, limit, json);

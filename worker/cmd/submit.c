@@ -25,7 +25,9 @@ static int push(struct client *c, const struct job_args *job, const char *text, 
     int exit = client_connect(c);
     if (exit != EXIT_DONE)
         return exit;
-    int rc = producer_push(c->producer, text, strlen(text), &c->err);
+    int rc = job->id ? producer_check_new(c->producer, id, text, &c->err) : 0;
+    if (!rc)
+        rc = producer_push(c->producer, text, strlen(text), &c->err);
     if (rc)
         return client_exit(rc);
     if (!wait) {

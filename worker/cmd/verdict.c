@@ -40,6 +40,18 @@ static void print_indented(const char *text)
     }
 }
 
+/* Who looks for a mistake by print() looks for it here. */
+static void print_log(const cJSON *result)
+{
+    const char *tail = json_str(result, "log_tail");
+    size_t bytes = strlen(tail);
+    if (!bytes)
+        return;
+    const char *cut = bytes > LOG_LINES_BYTES ? strchr(tail + bytes - LOG_LINES_BYTES, '\n') : NULL;
+    fprintf(stderr, "what it printed%s:\n", cut ? " last" : "");
+    print_indented(cut ? cut + 1 : tail);
+}
+
 static void print_error(const cJSON *result, const char *file)
 {
     const cJSON *error = item(result, "error");
@@ -53,17 +65,11 @@ static void print_error(const cJSON *result, const char *file)
     fprintf(stderr, ": error: %s [%s]\n", *message ? message : "no reason given",
             json_str(result, "outcome"));
     print_indented(json_str(error, "excerpt"));
-    /* Where there is no line to show, what the scene printed may help. */
-    const char *tail = json_str(result, "log_tail");
-    if (json_num(error, "line", 0) > 0 || !*tail)
-        return;
-    size_t bytes = strlen(tail);
-    if (bytes > LOG_LINES_BYTES) {
-        const char *cut = strchr(tail + bytes - LOG_LINES_BYTES, '\n');
-        tail = cut ? cut + 1 : tail;
-    }
-    fprintf(stderr, "what it printed last:\n");
-    print_indented(tail);
+    /* Manim logs TeX's error as well, at length; the excerpt has its line. */
+    bool told = json_num(error, "line", 0) > 0 &&
+                !strcmp(json_str(result, "outcome"), outcome_name(OUTCOME_tex_error));
+    if (!told)
+        print_log(result);
 }
 
 void verdict_print(const cJSON *result, const char *file)
@@ -72,6 +78,7 @@ void verdict_print(const cJSON *result, const char *file)
         print_error(result, file);
         return;
     }
+    print_log(result);
     const cJSON *output;
     cJSON_ArrayForEach(output, item(result, "outputs")) print_output(output);
     const cJSON *timings = item(result, "timings_ms");

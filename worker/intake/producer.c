@@ -90,6 +90,32 @@ int producer_push(struct producer *p, const char *json, size_t bytes, struct err
     return rc;
 }
 
+static bool same_body(const char *one, const char *other)
+{
+    own_json cJSON *a = NULL, *b = NULL;
+    return !json_parse(one, strlen(one), FAULT_JOB, &a, NULL) &&
+           !json_parse(other, strlen(other), FAULT_JOB, &b, NULL) && cJSON_Compare(a, b, true);
+}
+
+int producer_check_new(struct producer *p, const char *id, const char *json, struct err *e)
+{
+    char key[KEY_MAX];
+    keys_of(&p->keys, "job", id, key);
+    const char *argv[] = {"HMGET", key, "state", "payload"};
+    redisReply *reply = NULL;
+    if (producer_ask(p, 4, argv, &reply, NULL) < 0)
+        return 0; /* this user may push but not read; or the push will say what is wrong */
+    int rc = 0;
+    bool known = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                 reply->element[0]->str && reply->element[1]->str;
+    if (known && !same_body(reply->element[1]->str, json))
+        rc = err_set(e, PRODUCER_E_STATE, FAULT_JOB,
+                     "job \"%s\": is another job already, it is %s: choose another id", id,
+                     reply->element[0]->str);
+    freeReplyObject(reply);
+    return rc;
+}
+
 /* ---- scripts, waited for ---- */
 
 struct script_answer {

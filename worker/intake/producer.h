@@ -42,6 +42,11 @@ int producer_vet(struct producer *p, char ret_unsure[PRODUCER_UNSURE_CHARS], str
  * submit puts one in first (job_new_id). */
 int producer_push(struct producer *p, const char *json, size_t bytes, struct err *e);
 
+/* Before a push under an id that somebody chose: PRODUCER_E_STATE when the queue
+ * knows a job of that id with another body, which would be refused (docs/queue.md).
+ * 0 as well when that cannot be read (a user who may only push): the worker judges. */
+int producer_check_new(struct producer *p, const char *id, const char *json, struct err *e);
+
 /* Asks for an end: a waiting job is cancelled at once (*ret_state =
  * STATE_CANCELLED), a running one within a second or so (STATE_ACTIVE), and one
  * that is still in the inbox or not pushed yet when it comes: PRODUCER_E_UNKNOWN,
