@@ -110,10 +110,11 @@ void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms, void (*on_tim
     insert(loop, t, at_ms > loop->pass_ms ? at_ms : loop->pass_ms + 1, on_time, arg);
 }
 
-void loop_after(struct loop *loop, struct timer *t, void (*on_time)(void *), void *arg)
+void loop_after(struct loop *loop, struct timer *t, enum loop_after rank, void (*on_time)(void *),
+                void *arg)
 {
     loop_timer_cancel(loop, t);
-    insert(loop, t, 0, on_time, arg); /* before every timer that is due */
+    insert(loop, t, (int64_t)rank - AFTER_SEND, on_time, arg); /* before every timer that is due */
 }
 
 void loop_timer_cancel(struct loop *loop, struct timer *t)

@@ -69,8 +69,11 @@ void loop_unwatch(struct loop *loop, struct watch *w);
 void loop_timer(struct loop *loop, struct timer *t, int64_t in_ms, void (*on_time)(void *),
                 void *arg);
 /* Calls back when the callbacks of this pass are through, before the loop waits:
- * for what is cheaper done once for all of them. */
-void loop_after(struct loop *loop, struct timer *t, void (*on_time)(void *), void *arg);
+ * for what is cheaper done once for all of them. What gathers comes before what
+ * sends it away. */
+enum loop_after { AFTER_GATHER, AFTER_SEND };
+void loop_after(struct loop *loop, struct timer *t, enum loop_after rank, void (*on_time)(void *),
+                void *arg);
 void loop_timer_cancel(struct loop *loop, struct timer *t);
 
 /* Takes over reaping of `pid`, a child of ours. When on_exit is called, the

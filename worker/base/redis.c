@@ -25,7 +25,8 @@
 
 struct command {
     struct command *next;
-    char *text; /* RESP, hiredis's */
+    char *text; /* RESP */
+    bool formatted; /* by hiredis */
     size_t bytes;
     int64_t deadline_ms;
     redis_reply_fn *on_reply;
@@ -85,7 +86,10 @@ static void answer(struct command *c, const struct redisReply *reply)
 {
     if (c->on_reply)
         c->on_reply(c->arg, reply);
-    redisFreeCommand(c->text);
+    if (c->formatted)
+        redisFreeCommand(c->text);
+    else
+        free(c->text);
     free(c);
 }
 
@@ -192,17 +196,13 @@ static struct command *make_command(const struct redis_request *q)
     if (n < 0)
         abort(); /* out of memory: own.h */
     c->bytes = (size_t)n;
+    c->formatted = true;
     return c;
 }
 
-void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
-                   void *arg)
+static void give(struct redis *r, struct command *c, int64_t deadline_ms)
 {
-    struct command *c = make_command(request);
-    int64_t deadline_ms = request->deadline_ms ? request->deadline_ms : DEADLINE_MS;
-    c->deadline_ms = clock_now_ms() + deadline_ms;
-    c->on_reply = on_reply;
-    c->arg = arg;
+    c->deadline_ms = clock_now_ms() + (deadline_ms ? deadline_ms : DEADLINE_MS);
     if (r->dead) { /* given by a callback of redis_free() */
         answer(c, NULL);
         return;
@@ -212,6 +212,31 @@ void redis_command(struct redis *r, const struct redis_request *request, redis_r
     if (r->late.set && c->deadline_ms < r->late.at_ms)
         loop_timer_cancel(r->loop, &r->late);
     arm_late(r);
+}
+
+void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
+                   void *arg)
+{
+    struct command *c = make_command(request);
+    c->on_reply = on_reply;
+    c->arg = arg;
+    give(r, c, request->deadline_ms);
+}
+
+void redis_command_parts(struct redis *r, const struct redis_part *parts, size_t count,
+                         int64_t deadline_ms, redis_reply_fn *on_reply, void *arg)
+{
+    struct command *c = own_calloc(1, sizeof(*c));
+    c->on_reply = on_reply;
+    c->arg = arg;
+    for (size_t i = 0; i < count; i++)
+        c->bytes += parts[i].bytes;
+    char *at = c->text = own_realloc(NULL, c->bytes);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(at, parts[i].data, parts[i].bytes);
+        at += parts[i].bytes;
+    }
+    give(r, c, deadline_ms);
 }
 
 /* ---- going down ---- */

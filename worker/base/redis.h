@@ -65,6 +65,13 @@ struct redis_request {
 /* The request is copied. */
 void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
                    void *arg);
+/* The same with a command that is RESP already, in parts that follow each other. */
+struct redis_part {
+    const char *data;
+    size_t bytes;
+};
+void redis_command_parts(struct redis *r, const struct redis_part *parts, size_t count,
+                         int64_t deadline_ms, redis_reply_fn *on_reply, void *arg);
 /* As redis_command(), then runs the loop until the answer is there. For the
  * short-lived commands (submit, status …). `ret` is the caller's
  * (freeReplyObject); an error reply is returned as an error. */

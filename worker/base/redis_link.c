@@ -160,7 +160,7 @@ void link_write(struct link *l, const char *data, size_t bytes)
     if (l->state != LINK_OPEN || buf_add(&l->out, data, bytes) < 0)
         return;                                 /* the command's deadline finds it */
     if (!l->flush.set && l->out.bytes == bytes) /* else it is on its way already */
-        loop_after(l->loop, &l->flush, on_flush, l);
+        loop_after(l->loop, &l->flush, AFTER_SEND, on_flush, l);
 }
 
 /* ---- reading ---- */

@@ -132,7 +132,7 @@ static void judge(struct fsck *f, struct look *l)
         .argv = {f->spec->repair ? "mend" : "look", f->lease_ms, l->digest,
                  l->stranger ? "stranger" : ""},
     };
-    script_run(f->p->redis, &f->p->scripts, &f->p->keys, &call, on_judged, l);
+    script_run(&f->p->line, &call, on_judged, l);
 }
 
 static void start_look(struct fsck *f, const char *id, size_t bytes)

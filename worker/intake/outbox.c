@@ -44,6 +44,7 @@ struct outbox {
     struct redis *redis;
     struct keys keys;
     struct scripts scripts;
+    struct script_line line;
     struct lent_hook *lents;
     struct timer look;
     int64_t server_ahead_ms; /* of clock_now_ms() */
@@ -147,7 +148,7 @@ static void claim(struct outbox *o, const char *id)
     snprintf(tries, sizeof(tries), "%lld", (long long)o->config->webhook_tries);
     struct script_call call = {
         .script = SCRIPT_hook_claim, .id = l->hook.id, .argc = 2, .argv = {lease, tries}};
-    script_run(o->redis, &o->scripts, &o->keys, &call, on_claim, l);
+    script_run(&o->line, &call, on_claim, l);
 }
 
 /* ---- looking ---- */
@@ -299,7 +300,7 @@ static void send_end(struct lent_hook *l)
         .argv = {l->hook.message, claims, names[v->end], status, v->why, delay},
     };
     l->asked = true;
-    script_run(l->outbox->redis, &l->outbox->scripts, &l->outbox->keys, &call, on_end, l);
+    script_run(&l->outbox->line, &call, on_end, l);
 }
 
 void outbox_end(struct outbox *o, const struct hook *hook, const struct hook_verdict *verdict)
@@ -342,15 +343,17 @@ int outbox_open(struct loop *loop, const struct config *config, const struct out
         free(o);
         return rc;
     }
-    scripts_init(&o->scripts, config);
+    scripts_init(&o->scripts, &o->keys, config);
     struct redis_spec spec = {.url = config->redis_url,
                               .user = config->redis_user,
                               .password = config->redis_password,
                               .ca_file = config->redis_ca_file,
                               .client_name = "manimd:courier",
+                              .max_reply_bytes = SCRIPT_REPLY_MAX_BYTES,
                               .on_state = on_state,
                               .arg = o};
     rc = redis_new(loop, &spec, &o->redis, e);
+    script_line_init(&o->line, loop, o->redis, &o->scripts);
     if (rc < 0) {
         outbox_close(o);
         return rc;
@@ -365,6 +368,7 @@ void *outbox_close(struct outbox *o)
         return NULL;
     o->closing = true;
     loop_timer_cancel(o->loop, &o->look);
+    script_line_close(&o->line);
     if (o->redis)
         redis_free(o->redis); /* answers what was asked, with NULL */
     while (o->lents)

@@ -31,7 +31,7 @@ int producer_open(struct loop *loop, const struct config *config, struct produce
         free(p);
         return rc;
     }
-    scripts_init(&p->scripts, config);
+    scripts_init(&p->scripts, &p->keys, config);
     struct redis_spec spec = {.url = config->redis_url,
                               .user = config->redis_user,
                               .password = config->redis_password,
@@ -39,6 +39,7 @@ int producer_open(struct loop *loop, const struct config *config, struct produce
                               .client_name = "manimd:client",
                               .max_reply_bytes = MAX_REPLY_BYTES};
     rc = redis_new(loop, &spec, &p->redis, e);
+    script_line_init(&p->line, loop, p->redis, &p->scripts);
     int64_t until_ms = clock_now_ms() + OPEN_MS;
     while (rc == 0 && !redis_is_up(p->redis) && !redis_is_refused(p->redis)) {
         int64_t left_ms = until_ms - clock_now_ms();
@@ -62,6 +63,7 @@ void *producer_close(struct producer *p)
 {
     if (!p)
         return NULL;
+    script_line_close(&p->line);
     redis_free(p->redis);
     scripts_done(&p->scripts);
     free(p);
@@ -143,7 +145,7 @@ static int run_script(struct producer *p, enum script script, const char *id,
 {
     struct script_call call = {.script = script, .id = id};
     *ret = (struct script_answer){0};
-    script_run(p->redis, &p->scripts, &p->keys, &call, on_answer, ret);
+    script_run(&p->line, &call, on_answer, ret);
     while (!ret->done)
         loop_step(p->loop, -1);
     if (ret->broke)

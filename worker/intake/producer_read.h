@@ -13,6 +13,7 @@ struct producer {
     struct redis *redis;
     struct keys keys;
     struct scripts scripts;
+    struct script_line line;
 };
 
 /* One command of C strings; the reply is the caller's. */

@@ -103,15 +103,17 @@ static struct ask *new_ask(struct queue_redis *q, queue_fn *fn, struct lent *l)
     return a;
 }
 
-void queue_ask_script(struct queue_redis *q, struct redis *r, const struct script_call *call,
-                      queue_fn *fn, struct lent *l)
+void queue_ask_script(struct queue_redis *q, struct script_line *line,
+                      const struct script_call *call, queue_fn *fn, struct lent *l)
 {
-    script_run(r, &q->scripts, &q->keys, call, on_script, new_ask(q, fn, l));
+    script_run(line, call, on_script, new_ask(q, fn, l));
 }
 
 void queue_ask(struct queue_redis *q, struct redis *r, const struct redis_request *request,
                queue_fn *fn, struct lent *l)
 {
+    if (r == q->commands)
+        script_flush(&q->calls); /* what was asked before is done before */
     redis_command(r, request, on_command, new_ask(q, fn, l));
 }
 

@@ -74,7 +74,7 @@ static void send_beat(struct queue_redis *q, struct lent *l)
         l->shown = steal_ptr(&l->progress);
         l->progress_ms = clock_now_ms();
     }
-    queue_ask_script(q, q->beats, &call, on_beat, l);
+    queue_ask_script(q, &q->renewals, &call, on_beat, l);
 }
 
 static void on_cancels(struct queue_redis *q, struct lent *l, const struct reply *reply);
@@ -160,7 +160,7 @@ static void stale(struct queue_redis *q, struct lent *l, const char *state)
         schedule(q, l);
     } else if (strcmp(state, "queued") == 0 && !l->told_end) {
         l->beating = true;
-        queue_adopt(q, l, q->beats, on_adopt);
+        queue_adopt(q, l, &q->renewals, on_adopt);
     } else {
         tell_lost(q, l, CLAIM_STALE);
     }

@@ -26,7 +26,8 @@ static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
         snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void ask_claim(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn)
+static void ask_claim(struct queue_redis *q, struct lent *l, struct script_line *line,
+                      queue_fn *fn)
 {
     char lease[24], crashes[16] = "";
     snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
@@ -36,12 +37,12 @@ static void ask_claim(struct queue_redis *q, struct lent *l, struct redis *r, qu
                                .id = l->id,
                                .argc = 4,
                                .argv = {l->claim.nonce, q->worker, lease, crashes}};
-    queue_ask_script(q, r, &call, fn, l);
+    queue_ask_script(q, line, &call, fn, l);
 }
 
-void queue_adopt(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn)
+void queue_adopt(struct queue_redis *q, struct lent *l, struct script_line *line, queue_fn *fn)
 {
-    ask_claim(q, l, r, fn);
+    ask_claim(q, l, line, fn);
 }
 
 /* ---- granted ---- */
@@ -124,7 +125,7 @@ static void start_claim(struct queue_redis *q, const char *id)
     l->alone = !l->next;
     l->asked = true;
     q->claiming++;
-    ask_claim(q, l, q->commands, on_claim);
+    ask_claim(q, l, &q->calls, on_claim);
 }
 
 /* Claimed before it is known to be queued: if it is not, the answer is "gone". */
@@ -143,7 +144,7 @@ void queue_claim_again(struct queue_redis *q)
     for (struct lent *l = q->lents; l; l = l->next)
         if (l->state == LENT_CLAIMING && !l->asked) {
             l->asked = true;
-            ask_claim(q, l, q->commands, on_claim);
+            ask_claim(q, l, &q->calls, on_claim);
         }
 }
 
@@ -163,7 +164,7 @@ static void spread(struct queue_redis *q)
     if (q->spread == 0)
         return;
     q->spread = 0;
-    queue_ask_script(q, q->commands, &call, on_spread, NULL);
+    queue_ask_script(q, &q->calls, &call, on_spread, NULL);
 }
 
 bool queue_takes_more(const struct queue_redis *q)

@@ -88,7 +88,7 @@ static void on_end(struct queue_redis *q, struct lent *l, const struct reply *re
         ended(q, l, retrying ? QUEUE_RETRYING : QUEUE_STORED);
     } else if (strcmp(state, "queued") == 0 && l->state == LENT_FINISHING) {
         l->asked = true; /* nobody has it: it is still ours to end */
-        queue_adopt(q, l, q->commands, on_adopt);
+        queue_adopt(q, l, &q->calls, on_adopt);
     } else {
         ended(q, l, QUEUE_STALE);
     }
@@ -108,7 +108,7 @@ static void send_finish(struct queue_redis *q, struct lent *l)
         .argv = {l->claim.nonce, job_state_name(outcome_state(l->outcome)),
                  outcome_name(l->outcome), l->result, delay, tries},
     };
-    queue_ask_script(q, q->commands, &call, on_end, l);
+    queue_ask_script(q, &q->calls, &call, on_end, l);
 }
 
 static void send_end(struct queue_redis *q, struct lent *l)
@@ -120,7 +120,7 @@ static void send_end(struct queue_redis *q, struct lent *l)
     }
     struct script_call call = {
         .script = SCRIPT_release, .id = l->id, .argc = 1, .argv = {l->claim.nonce}};
-    queue_ask_script(q, q->commands, &call, on_end, l);
+    queue_ask_script(q, &q->calls, &call, on_end, l);
 }
 
 void queue_end_again(struct queue_redis *q)

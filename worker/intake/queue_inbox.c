@@ -169,7 +169,7 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
                  is_job ? job->webhook : refused_webhook},
     };
     q->admitting++;
-    queue_ask_script(q, q->commands, &call, on_admit, NULL);
+    queue_ask_script(q, &q->calls, &call, on_admit, NULL);
     if (is_job && job->run_at_ms == 0)
         queue_claim_admitted(q, job->id);
 }
@@ -264,5 +264,5 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes)
                                .argv = {most, announced},
                                .deadline_ms = 60000};
     q->admitting++; /* no peek before it is gone */
-    queue_ask_script(q, q->commands, &call, on_oversize, NULL);
+    queue_ask_script(q, &q->calls, &call, on_oversize, NULL);
 }

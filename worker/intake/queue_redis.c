@@ -224,7 +224,7 @@ static void give_back(struct queue_redis *q)
                                    .argv = {l->claim.nonce},
                                    .whole = true};
         if (l->state == LENT_CLAIMING || l->state == LENT_HELD)
-            queue_ask_script(q, q->commands, &call, NULL, NULL);
+            queue_ask_script(q, &q->calls, &call, NULL, NULL);
     }
 }
 
@@ -241,6 +241,8 @@ static void op_close(struct queue *base)
         queue_timer_stop(q, timers[i]);
     while (q->lents)
         queue_lent_drop(q, q->lents);
+    script_line_close(&q->calls);
+    script_line_close(&q->renewals);
     redis_free(q->blocker);
     redis_free(q->beats);
     redis_free(q->commands);
@@ -286,6 +288,7 @@ static int connect_all(struct queue_redis *q, struct err *e)
         .password = q->config->redis_password,
         .ca_file = q->config->redis_ca_file,
         .client_name = name,
+        .max_reply_bytes = SCRIPT_REPLY_MAX_BYTES,
         .on_state = on_commands_state,
         .arg = q,
     };
@@ -293,10 +296,13 @@ static int connect_all(struct queue_redis *q, struct err *e)
     spec.on_state = on_other_state;
     if (rc == 0)
         rc = redis_new(q->loop, &spec, &q->beats, e);
+    spec.max_reply_bytes = 0;
     spec.on_oversize = on_oversize;
     if (rc == 0)
         rc = redis_new(q->loop, &spec, &q->blocker, e);
     free(name);
+    script_line_init(&q->calls, q->loop, q->commands, &q->scripts);
+    script_line_init(&q->renewals, q->loop, q->beats, &q->scripts);
     return rc;
 }
 
@@ -329,7 +335,7 @@ int queue_open_redis(struct loop *loop, const struct config *config,
         free(q);
         return rc;
     }
-    scripts_init(&q->scripts, config);
+    scripts_init(&q->scripts, &q->keys, config);
     set_worker(q);
     rc = connect_all(q, e);
     if (rc == 0)

@@ -94,6 +94,7 @@ struct queue_redis {
     struct keys keys;
     struct scripts scripts;
     struct redis *blocker, *commands, *beats;
+    struct script_line calls, renewals; /* scripts, on `commands` and on `beats` */
     char worker[128];
     int64_t started_ms;
     int64_t up_since_ms;   /* of `commands`, short breaks apart; 0 before the first time */
@@ -145,8 +146,8 @@ static inline struct queue_redis *queue_redis_of(struct queue *q)
 }
 
 /* ---- queue_ask.c ---- */
-void queue_ask_script(struct queue_redis *q, struct redis *r, const struct script_call *call,
-                      queue_fn *fn, struct lent *l);
+void queue_ask_script(struct queue_redis *q, struct script_line *line,
+                      const struct script_call *call, queue_fn *fn, struct lent *l);
 void queue_ask(struct queue_redis *q, struct redis *r, const struct redis_request *request,
                queue_fn *fn, struct lent *l);
 void queue_timer(struct queue_redis *q, struct queue_timer *t, int64_t in_ms, queue_timer_fn *fn,
@@ -174,7 +175,7 @@ void queue_claim_admitted(struct queue_redis *q, const char *id);
 bool queue_takes_more(const struct queue_redis *q);
 void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */
 /* Takes back what Redis forgot it had lent; fn gets claim.lua's answer. */
-void queue_adopt(struct queue_redis *q, struct lent *l, struct redis *r, queue_fn *fn);
+void queue_adopt(struct queue_redis *q, struct lent *l, struct script_line *line, queue_fn *fn);
 
 /* ---- queue_beat.c ---- */
 void queue_beat_start(struct queue_redis *q, struct lent *l);

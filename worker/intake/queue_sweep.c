@@ -22,7 +22,7 @@ static void take_hits(struct queue_redis *q, struct queue_sweep *s, const struct
     for (int i = 0; i < s->count && i < (int)reply->raw->elements; i++) {
         struct script_call call = {.script = SCRIPT_cancel, .id = s->ids[i]};
         if (reply->raw->element[i]->type == REDIS_REPLY_STRING)
-            queue_ask_script(q, q->commands, &call, on_cancel, NULL);
+            queue_ask_script(q, &q->calls, &call, on_cancel, NULL);
     }
 }
 

@@ -44,7 +44,7 @@ static void on_promote(struct queue_redis *q, struct lent *l, const struct reply
 static void promote(struct queue_redis *q, const char *id)
 {
     struct script_call call = {.script = SCRIPT_promote, .id = id};
-    queue_ask_script(q, q->commands, &call, on_promote, NULL);
+    queue_ask_script(q, &q->calls, &call, on_promote, NULL);
 }
 
 static void on_delayed(struct queue_redis *q, struct lent *l, const struct reply *reply)
@@ -119,7 +119,7 @@ static void on_active(struct queue_redis *q, struct lent *l, const struct reply 
         if (reply_number(reply, i + 1) > now_ms || !job_valid_id(id))
             continue;
         struct script_call call = {.script = SCRIPT_reap, .id = id, .argc = 1, .argv = {crashes}};
-        queue_ask_script(q, q->commands, &call, on_reap, NULL);
+        queue_ask_script(q, &q->calls, &call, on_reap, NULL);
     }
 }
 
@@ -154,7 +154,7 @@ void queue_check_empty(struct queue_redis *q)
         q->told_empty = false;
     if (!q->events.on_empty || q->lents || q->told_empty || !queue_usable(q))
         return;
-    queue_ask_script(q, q->commands, &call, on_counts, NULL);
+    queue_ask_script(q, &q->calls, &call, on_counts, NULL);
 }
 
 /* ---- the tick ---- */

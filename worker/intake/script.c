@@ -10,13 +10,15 @@
 
 #include "../base/config.h"
 #include "../base/err.h"
+#include "../base/limits.h"
 #include "../base/own.h"
 #include "../base/redis.h"
 #include "lua_scripts.h"
 
-#define KEYS_EACH 15 /* of every script, in lib.lua's order */
-#define FIXED_ARGS 4 /* id, channel, two times to live */
-#define ARGV_MAX (3 + KEYS_EACH + FIXED_ARGS + SCRIPT_ARGS_MAX)
+/* In lib.lua's order. */
+#define FIXED_KEYS 11
+#define JOB_KEYS 4
+#define FIXED_ARGS 3
 
 void sha1_hex(const void *data, size_t bytes, char ret[41])
 {
@@ -71,20 +73,72 @@ const char *script_name(enum script script)
     return script_table[script].name;
 }
 
-void scripts_init(struct scripts *s, const struct config *config)
+/* Everything here is far below the ceiling: what does not fit is a bug of ours. */
+static void put(struct buf *b, const void *data, size_t bytes)
 {
+    if (buf_add(b, data, bytes) < 0)
+        abort();
+}
+
+static void put_line(struct buf *b, char kind, size_t number)
+{
+    char text[24], *at = text + sizeof(text);
+    *--at = '\n';
+    *--at = '\r';
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    *--at = kind;
+    put(b, at, (size_t)(text + sizeof(text) - at));
+}
+
+/* A string in RESP. */
+static void put_string(struct buf *b, const char *text, size_t bytes)
+{
+    put_line(b, '$', bytes);
+    put(b, text, bytes);
+    put(b, "\r\n", 2);
+}
+
+static void put_number(struct buf *b, int64_t number)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%lld", (long long)number);
+    put_string(b, text, (size_t)n);
+}
+
+static void put_fixed(struct scripts *s, const struct config *config)
+{
+    const struct keys *k = s->keys;
+    const char *const fixed[FIXED_KEYS] = {k->inbox, k->ready,   k->delayed,  k->active,
+                                           k->done,  k->dead,    k->ev,       k->rejected,
+                                           k->stats, k->scratch, k->hooks};
+    char channels[KEY_MAX];
+    keys_of(k, "pub", "", channels);
+    s->fixed_keys = s->fixed_args = (struct buf)BUF_INIT(CEILING_SCRIPT_BYTES);
+    for (size_t i = 0; i < FIXED_KEYS; i++)
+        put_string(&s->fixed_keys, fixed[i], strlen(fixed[i]));
+    put_number(&s->fixed_args, config->result_ttl_s);
+    put_number(&s->fixed_args, config->dead_ttl_s);
+    put_string(&s->fixed_args, channels, strlen(channels));
+}
+
+void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config)
+{
+    s->keys = keys;
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         s->text[i] = own_strdup(script_table[i].text);
         sha1_hex(s->text[i], strlen(s->text[i]), s->sha1[i]);
     }
-    snprintf(s->result_ttl_s, sizeof(s->result_ttl_s), "%lld", (long long)config->result_ttl_s);
-    snprintf(s->dead_ttl_s, sizeof(s->dead_ttl_s), "%lld", (long long)config->dead_ttl_s);
+    put_fixed(s, config);
 }
 
 void scripts_done(struct scripts *s)
 {
     for (int i = 0; i < SCRIPT_COUNT; i++)
         free(s->text[i]);
+    buf_done(&s->fixed_keys);
+    buf_done(&s->fixed_args);
     *s = (struct scripts){0};
 }
 
@@ -127,93 +181,178 @@ struct reply reply_read(const struct redisReply *raw, int is_script)
     return r;
 }
 
-/* ---- a call ---- */
+/* ---- calls ---- */
 
 /* Kept until its answer, for NOSCRIPT: the same again, with the text. */
-struct pending {
-    struct redis *redis;
+struct script_batch {
+    struct script_line *line; /* NULL: closed meanwhile */
     const struct scripts *scripts;
+    struct redis *redis;
     enum script script;
+    bool whole; /* with the text, or it has been sent with it */
     int64_t deadline_ms;
-    script_fn *on_reply;
-    void *arg;
-    bool whole; /* the text has been sent already */
-    int argc;
-    char *argv[ARGV_MAX];
+    int argc, count, told;
+    struct buf keys, args; /* RESP, of each call */
+    struct asker {
+        script_fn *on_reply;
+        void *arg;
+    } askers[SCRIPT_TOGETHER];
+    struct script_batch *outer;
 };
 
-static void send_pending(struct pending *p);
-
-static void on_script_reply(void *arg, const struct redisReply *raw)
+static void tell(struct script_batch *b, const redisReply *raw)
 {
-    struct pending *p = arg;
+    const struct asker *a = &b->askers[b->told++];
+    const struct reply reply = reply_read(raw, true);
+    a->on_reply(a->arg, &reply);
+}
+
+/* Each its part of an array; or all the same, be it nothing, an error or nonsense. */
+static void tell_all(struct script_batch *b, const redisReply *raw)
+{
+    bool shared = !raw || raw->type != REDIS_REPLY_ARRAY || raw->elements != (size_t)b->count;
+    const redisReply nonsense = {.type = REDIS_REPLY_NIL};
+    if (shared && raw && raw->type != REDIS_REPLY_ERROR)
+        raw = &nonsense;
+    while (b->told < b->count)
+        tell(b, shared ? raw : raw->element[b->told]);
+}
+
+static void answer(struct script_batch *b, const redisReply *raw)
+{
+    if (b->line) {
+        b->outer = b->line->answering;
+        b->line->answering = b;
+    }
+    tell_all(b, raw);
+    if (b->line)
+        b->line->answering = b->outer; /* those within, if any, are through */
+    buf_done(&b->keys);
+    buf_done(&b->args);
+    free(b);
+}
+
+static void send_batch(struct script_batch *b);
+
+static void on_batch_reply(void *arg, const redisReply *raw)
+{
+    struct script_batch *b = arg;
     bool unknown = raw && raw->type == REDIS_REPLY_ERROR && strncmp(raw->str, "NOSCRIPT", 8) == 0;
-    if (unknown && !p->whole) {
-        p->whole = true;
-        send_pending(p);
+    if (!unknown || b->whole) {
+        answer(b, raw);
         return;
     }
-    struct reply reply = reply_read(raw, true);
-    p->on_reply(p->arg, &reply);
-    for (int i = 2; i < p->argc; i++)
-        free(p->argv[i]);
-    free(p);
+    b->whole = true;
+    send_batch(b);
 }
 
-static void send_pending(struct pending *p)
+static void send_batch(struct script_batch *b)
 {
-    const char *argv[ARGV_MAX];
-    argv[0] = p->whole ? "EVAL" : "EVALSHA";
-    argv[1] = p->whole ? p->scripts->text[p->script] : p->scripts->sha1[p->script];
-    for (int i = 2; i < p->argc; i++)
-        argv[i] = p->argv[i];
-    const struct redis_request request = {
-        .argc = p->argc, .argv = argv, .deadline_ms = p->deadline_ms};
-    redis_command(p->redis, &request, on_script_reply, p);
+    own_buf struct buf head = BUF_INIT(CEILING_SCRIPT_BYTES);
+    const struct scripts *s = b->scripts;
+    const char *text = b->whole ? s->text[b->script] : s->sha1[b->script];
+    int keys = FIXED_KEYS + JOB_KEYS * b->count;
+    put_line(&head, '*', (size_t)(3 + keys + FIXED_ARGS + (1 + b->argc) * b->count));
+    put_string(&head, b->whole ? "EVAL" : "EVALSHA", b->whole ? 4 : 7);
+    put_string(&head, text, strlen(text));
+    put_number(&head, keys);
+    const struct buf *const bufs[] = {&head, &s->fixed_keys, &b->keys, &s->fixed_args, &b->args};
+    struct redis_part parts[sizeof(bufs) / sizeof(bufs[0])];
+    for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
+        parts[i] = (struct redis_part){bufs[i]->data, bufs[i]->bytes};
+    redis_command_parts(b->redis, parts, sizeof(parts) / sizeof(parts[0]), b->deadline_ms,
+                        on_batch_reply, b);
 }
 
-static void add(struct pending *p, const char *text)
+void script_flush(struct script_line *line)
 {
-    p->argv[p->argc++] = own_strdup(text);
+    struct script_batch *b = line->waiting;
+    if (!b)
+        return;
+    line->waiting = NULL;
+    loop_timer_cancel(line->loop, &line->flush);
+    send_batch(b);
 }
 
-static void add_keys(struct pending *p, const struct keys *k, const char *id)
+static void on_flush(void *arg)
 {
-    static const char *const kinds[] = {"job", "cancel", "log", "wait"};
-    const char *const fixed[] = {k->inbox, k->ready, k->delayed,  k->active, k->done,
-                                 k->dead,  k->ev,    k->rejected, k->stats};
+    script_flush(arg);
+}
+
+static bool fits(const struct script_batch *b, const struct script_call *call, size_t bytes)
+{
+    return b->script == call->script && b->argc == call->argc && b->whole == call->whole &&
+           b->deadline_ms == call->deadline_ms && b->count < SCRIPT_TOGETHER &&
+           b->keys.bytes + b->args.bytes + bytes <= SCRIPT_TOGETHER_BYTES;
+}
+
+static struct script_batch *new_batch(struct script_line *line, const struct script_call *call)
+{
+    struct script_batch *b = own_calloc(1, sizeof(*b));
+    b->line = line;
+    b->scripts = line->scripts;
+    b->redis = line->redis;
+    b->script = call->script;
+    b->whole = call->whole;
+    b->deadline_ms = call->deadline_ms;
+    b->argc = call->argc;
+    b->keys = b->args = (struct buf)BUF_INIT(CEILING_SCRIPT_BYTES);
+    return b;
+}
+
+static void add_call(struct script_batch *b, const struct script_call *call, const size_t *lengths)
+{
+    static const char *const kinds[JOB_KEYS] = {"job", "cancel", "log", "wait"};
     char key[KEY_MAX];
-    add(p, "15");
-    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-        add(p, fixed[i]);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        keys_of(k, kinds[i], id, key);
-        add(p, key);
+    for (size_t i = 0; i < JOB_KEYS; i++) {
+        keys_of(b->scripts->keys, kinds[i], call->id, key);
+        put_string(&b->keys, key, strlen(key));
     }
-    add(p, k->scratch);
-    add(p, k->hooks);
+    put_string(&b->args, call->id, strlen(call->id));
+    for (int i = 0; i < call->argc; i++)
+        put_string(&b->args, call->argv[i] ? call->argv[i] : "", lengths[i]);
 }
 
-void script_run(struct redis *redis, const struct scripts *s, const struct keys *k,
-                const struct script_call *call, script_fn *on_reply, void *arg)
+void script_run(struct script_line *line, const struct script_call *call, script_fn *on_reply,
+                void *arg)
 {
-    char channel[KEY_MAX];
-    struct pending *p = own_calloc(1, sizeof(*p));
-    *p = (struct pending){.redis = redis,
-                          .scripts = s,
-                          .script = call->script,
-                          .deadline_ms = call->deadline_ms,
-                          .on_reply = on_reply,
-                          .arg = arg,
-                          .whole = call->whole,
-                          .argc = 2};
-    add_keys(p, k, call->id);
-    keys_of(k, "pub", call->id, channel);
-    add(p, call->id);
-    add(p, channel);
-    add(p, s->result_ttl_s);
-    add(p, s->dead_ttl_s);
+    size_t lengths[SCRIPT_ARGS_MAX], bytes = 0;
+    if (!line->redis) {
+        const struct reply nothing = {0};
+        on_reply(arg, &nothing);
+        return;
+    }
     for (int i = 0; i < call->argc; i++)
-        add(p, call->argv[i] ? call->argv[i] : "");
-    send_pending(p);
+        bytes += lengths[i] = call->argv[i] ? strlen(call->argv[i]) : 0;
+    if (line->waiting && !fits(line->waiting, call, bytes))
+        script_flush(line);
+    if (!line->waiting) {
+        line->waiting = new_batch(line, call);
+        loop_after(line->loop, &line->flush, AFTER_GATHER, on_flush, line);
+    }
+    struct script_batch *b = line->waiting;
+    add_call(b, call, lengths);
+    b->askers[b->count++] = (struct asker){on_reply, arg};
+}
+
+/* ---- a line ---- */
+
+void script_line_init(struct script_line *line, struct loop *loop, struct redis *redis,
+                      const struct scripts *s)
+{
+    *line = (struct script_line){.loop = loop, .redis = redis, .scripts = s};
+}
+
+void script_line_close(struct script_line *line)
+{
+    struct script_batch *b;
+    if (!line->redis)
+        return;
+    script_flush(line);
+    line->redis = NULL;
+    while ((b = line->answering)) {
+        line->answering = b->outer;
+        b->line = NULL;
+        tell_all(b, NULL);
+    }
 }

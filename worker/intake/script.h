@@ -3,13 +3,21 @@
  * not know it (NOSCRIPT) is sent the whole text.
  *
  * All scripts take the same keys and the same first arguments (lib.lua); what
- * follows is each one's own. */
+ * follows is each one's own.
+ *
+ * Calls of one pass of the loop travel together: neighbours of the same script are
+ * one command to Redis, which answers each by itself (docs/design.md says why). At
+ * most SCRIPT_TOGETHER of them, and no more bytes than SCRIPT_TOGETHER_BYTES, so
+ * that Redis is never held for long. */
 #ifndef MANIMD_SCRIPT_H
 #define MANIMD_SCRIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "../base/buf.h"
+#include "../base/loop.h"
 
 struct err;
 struct redis;
@@ -48,13 +56,38 @@ enum script {
 };
 
 struct scripts {
+    const struct keys *keys;
     char *text[SCRIPT_COUNT];
     char sha1[SCRIPT_COUNT][41];
-    char result_ttl_s[24], dead_ttl_s[24];
+    struct buf fixed_keys, fixed_args; /* RESP, of every call */
 };
-void scripts_init(struct scripts *s, const struct config *config);
+/* `keys` must outlive it. */
+void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config);
 void scripts_done(struct scripts *s);
 const char *script_name(enum script script);
+
+#define SCRIPT_TOGETHER 16
+#define SCRIPT_TOGETHER_BYTES ((size_t)(64 * 1024)) /* a single call may have more */
+/* Of a connection that scripts are called on: each may answer with a job, or a result. */
+#define SCRIPT_REPLY_MAX_BYTES ((int64_t)SCRIPT_TOGETHER * 512 * 1024)
+
+/* A connection's calls. Zeroed, it is one that was closed. */
+struct script_batch;
+struct script_line {
+    struct loop *loop;
+    struct redis *redis;
+    const struct scripts *scripts;
+    struct script_batch *waiting;   /* until the end of the pass */
+    struct script_batch *answering; /* callbacks under way, the innermost first */
+    struct timer flush;
+};
+void script_line_init(struct script_line *line, struct loop *loop, struct redis *redis,
+                      const struct scripts *s);
+/* Sends what waits: before a command that must not overtake it. */
+void script_flush(struct script_line *line);
+/* Before redis_free(): sends what waits. From now on calls are answered with NULL at
+ * once, as those are whose answer is being told. */
+void script_line_close(struct script_line *line);
 
 #define SCRIPT_ARGS_MAX 14
 struct script_call {
@@ -82,8 +115,9 @@ const char *reply_text(const struct reply *r, size_t i);
 int64_t reply_number(const struct reply *r, size_t i);
 
 typedef void script_fn(void *arg, const struct reply *reply);
-void script_run(struct redis *redis, const struct scripts *s, const struct keys *k,
-                const struct script_call *call, script_fn *on_reply, void *arg);
+/* The call is copied. Calls of one line are run in the order in which they were given. */
+void script_run(struct script_line *line, const struct script_call *call, script_fn *on_reply,
+                void *arg);
 
 /* SHA-1 in hex. */
 void sha1_hex(const void *data, size_t bytes, char ret[41]);

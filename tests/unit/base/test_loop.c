@@ -172,14 +172,16 @@ static void timers_run_in_order(void **state)
 static void last_in_a_pass(void **state)
 {
     (void)state;
-    struct timer after = TIMER_INIT, due = TIMER_INIT;
+    struct timer send = TIMER_INIT, gather = TIMER_INIT, due = TIMER_INIT;
     order[0] = '\0';
     loop_timer(loop, &due, 0, note, "d");
-    loop_after(loop, &after, note, "a");
-    loop_after(loop, &after, note, "a"); /* once */
+    loop_after(loop, &send, AFTER_SEND, note, "s");
+    loop_after(loop, &gather, AFTER_GATHER, note, "g");
+    loop_after(loop, &send, AFTER_SEND, note, "s"); /* once */
     assert_string_equal(order, "");
     loop_step(loop, -1); /* does not wait for a descriptor */
-    assert_true(order[0] == 'a' && !after.set);
+    assert_true(order[0] == 'g' && order[1] == 's' && order[2] != 's');
+    assert_true(!send.set && !gather.set);
     loop_timer_cancel(loop, &due);
 }
 

@@ -1,17 +1,18 @@
 -- Takes the inbox's tail, which C has peeked at and parsed, to where it belongs.
--- 5 sha1 of the text peeked at  6 wake|job|reject  7 digest  8 priority
--- 9 run at, ms  10 expires, ms  11 deadline, ms  12 notify  13 metadata
--- 14 result of a refusal  15 entry for the rejected list  16 largest text that
--- can have been peeked at  17 webhook or ""
+-- sha1: of the text peeked at; what: wake|job|reject; due, expires, deadline: ms;
+-- result: of a refusal; entry: for the rejected list; most: the largest text that
+-- can have been peeked at, bytes; webhook: or ""
+-- args: sha1 what digest priority due expires deadline notify metadata result entry
+--    most webhook
 -- Answers: empty, moved (somebody was faster: peek again), wake, queued,
 -- delayed, cancelled, expired, rejected, duplicate, conflict.
-local sha1, what, digest, entry = ARGV[5], ARGV[6], ARGV[7], ARGV[15]
+local sha1, what, digest, entry = a_sha1, a_what, a_digest, a_entry
 
 local bad = wrong(k_inbox, 'list', k_ready, 'zset')
 if bad then return bad end
 local tail = redis.call('LINDEX', k_inbox, -1)
 if not tail then return {'empty', now} end
-if #tail > tonumber(ARGV[16]) or redis.sha1hex(tail) ~= sha1 then return {'moved', now} end
+if #tail > tonumber(a_most) or redis.sha1hex(tail) ~= sha1 then return {'moved', now} end
 
 local function reject(name)
     redis.call('RPOP', k_inbox)
@@ -35,9 +36,9 @@ if what == 'reject' then
     bad = wrong_core()
     if bad then return bad end
     if id ~= '' and not known then
-        redis.call('HSET', k_job, 'sha', sha1, 'enq', now_text, 'attempt', 0, 'notify', ARGV[12])
-        if ARGV[17] ~= '' then redis.call('HSET', k_job, 'webhook', ARGV[17]) end
-        settle('failed', 'source_rejected', ARGV[14])
+        redis.call('HSET', k_job, 'sha', sha1, 'enq', now_text, 'attempt', 0, 'notify', a_notify)
+        if a_webhook ~= '' then redis.call('HSET', k_job, 'webhook', a_webhook) end
+        settle('failed', 'source_rejected', a_result)
     end
     return reject('rejected')
 end
@@ -50,21 +51,21 @@ if known then
     return reject('conflict')
 end
 
-local due, expires, deadline = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local due, expires, deadline = tonumber(a_due), tonumber(a_expires), tonumber(a_deadline)
 local cancelled = redis.call('EXISTS', k_cancel) == 1
 local late = (expires > 0 and expires <= now) or (deadline > 0 and deadline <= now)
 if cancelled or late or due > now then -- seldom: `ready` alone was looked at so far
     bad = wrong_core()
     if bad then return bad end
 end
-local score = ready_score(tonumber(ARGV[8]) or 0)
-local hash = {'payload', tail, 'sha', digest, 'enq', now_text, 'prio', ARGV[8], 'attempt', '0',
-    'crashes', '0', 'fails', '0', 'expires', ARGV[10], 'deadline', ARGV[11], 'notify', ARGV[12]}
+local score = ready_score(tonumber(a_priority) or 0)
+local hash = {'payload', tail, 'sha', digest, 'enq', now_text, 'prio', a_priority, 'attempt', '0',
+    'crashes', '0', 'fails', '0', 'expires', a_expires, 'deadline', a_deadline, 'notify', a_notify}
 local function with(field, value)
     hash[#hash + 1], hash[#hash + 2] = field, value
 end
-if ARGV[13] ~= '' then with('metadata', ARGV[13]) end
-if ARGV[17] ~= '' then with('webhook', ARGV[17]) end
+if a_metadata ~= '' then with('metadata', a_metadata) end
+if a_webhook ~= '' then with('webhook', a_webhook) end
 if not cancelled and not late then
     with('score', score)
     with('state', due > now and 'delayed' or 'queued')

@@ -2,16 +2,17 @@
 -- lost answer is asked for again with the same nonce and gives the same grant.
 -- Also adopts: a job that Redis forgot it had lent (state queued after a
 -- rollback) is lent again to the worker that still renders it.
--- 5 nonce  6 worker  7 lease, ms  8 how often a job may have lost its worker to be
--- lent here, or "": any (the worker holds nothing else)
+-- lease: ms; crashes: how often a job may have lost its worker to be lent here, or
+-- "": any (the worker holds nothing else)
+-- args: nonce worker lease crashes
 -- Answers: gone, cancelled, expired, broken, suspect (only for a worker that holds
 -- nothing else), or
 -- ok, now, payload, attempt, crashes, enqueued, expires, deadline.
-local nonce, lease = ARGV[5], tonumber(ARGV[7])
+local nonce, lease = a_nonce, tonumber(a_lease)
 local bad = wrong(k_ready, 'zset', k_active, 'zset')
 if bad then return bad end
 if not read_job('state', 'token', 'payload', 'attempt', 'crashes', 'enq', 'expires', 'deadline',
-    'fails', 'progress', 'error') then
+    'fails') then
     return {'gone', now, ''}
 end
 
@@ -50,14 +51,14 @@ if broken then
         'its payload is gone from its hash in Redis'))
     return {'broken', now}
 end
-if get_num('crashes') >= (tonumber(ARGV[8]) or math.huge) then return {'suspect', now} end
+if get_num('crashes') >= (tonumber(a_crashes) or math.huge) then return {'suspect', now} end
 redis.call('ZREM', k_ready, id)
 redis.call('ZADD', k_active, num(now + lease), id)
 local attempt = tostring(get_num('attempt') + 1)
-redis.call('HSET', k_job, 'state', 'active', 'token', nonce, 'worker', ARGV[6],
+redis.call('HSET', k_job, 'state', 'active', 'token', nonce, 'worker', a_worker,
     'attempt', attempt, 'start', now_text, 'beat', now_text)
-if get('progress') ~= '' or get('error') ~= '' then
+if attempt ~= '1' then -- else there was nobody who could have left them
     redis.call('HDEL', k_job, 'progress', 'error')
 end
-event('active', 'attempt', attempt, 'worker', ARGV[6])
+event('active', 'attempt', attempt, 'worker', a_worker)
 return grant(attempt)

@@ -1,9 +1,10 @@
 -- How an attempt ended, believed only from the worker that holds the job.
--- 5 nonce  6 state: completed|failed|cancelled, or dead for our own fault, which
--- is retried  7 outcome  8 result  9 retry after, ms  10 tries allowed
+-- state: completed|failed|cancelled, or dead for our own fault, which is retried;
+-- delay: before it is, ms; tries: how many are allowed
+-- args: nonce state outcome result delay tries
 -- Answers: ok or replay (said before, the answer got lost) with the state
 -- reached; stale with the state found.
-local nonce, state, outcome, result = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local nonce, state, outcome, result = a_nonce, a_state, a_outcome, a_result
 local bad = wrong_core()
 if bad then return bad end
 if not read_job('state', 'token', 'webhook', 'notify') then return {'stale', now, ''} end
@@ -16,14 +17,14 @@ end
 local retry = false
 if state == 'dead' then
     local fails = get_num('fails') + 1
-    retry = fails < tonumber(ARGV[10])
+    retry = fails < tonumber(a_tries)
     redis.call('HSET', k_job, 'fails', num(fails))
     if redis.call('EXISTS', k_cancel) == 1 then
         retry, state, outcome = false, 'cancelled', 'cancelled'
         result = verdict('cancelled', 'cancelled')
     end
 end
-local due = now + tonumber(ARGV[9])
+local due = now + tonumber(a_delay)
 local deadline = retry and get_num('deadline') or 0
 if deadline > 0 and due >= deadline then
     retry, state, outcome = false, 'failed', 'expired'
@@ -34,7 +35,7 @@ if not retry then
     settle(state, outcome, result, 'last', nonce, 'laststate', state)
     return {'ok', now, state}
 end
-forget_indexes()
+forget_indexes(found)
 redis.call('HSET', k_job, 'state', 'retrying', 'last', nonce, 'laststate', 'retrying',
     'due', num(due), 'error', result)
 redis.call('HDEL', k_job, 'token')

@@ -1,7 +1,8 @@
 -- Lends a due webhook to a courier. A courier that dies does so with the hook's
 -- score at the lease's end, where the next one finds it: delivered twice maybe,
 -- but never not at all. Counting the claims is what fences a late answer.
--- 5 lease, ms  6 tries allowed
+-- lease: ms; tries: how many are allowed
+-- args: lease tries
 -- Answers: gone, early (with its time), spent (its couriers died at every try),
 -- or ok, now, claims, tries, finished, url, message id, state, result.
 local bad = wrong(k_hooks, 'zset')
@@ -15,11 +16,11 @@ if wrong(k_job, 'hash') or not ended[get('state')] or get('hookid') == '' then
 end
 if tonumber(due) > now then return {'early', now, num(due)} end
 local claims, tries = get_num('hookclaims') + 1, get_num('hooktries') + 1
-if tries > tonumber(ARGV[6]) then
+if tries > tonumber(a_tries) then
     end_hook('given up', '0', 'the courier died at every try')
     return {'spent', now}
 end
 redis.call('HSET', k_job, 'hookclaims', num(claims), 'hooktries', num(tries), 'hookat', now_text)
-redis.call('ZADD', k_hooks, num(now + tonumber(ARGV[5])), id)
+redis.call('ZADD', k_hooks, num(now + tonumber(a_lease)), id)
 return {'ok', now, num(claims), num(tries), num(get('fin')), get('webhook'), get('hookid'),
     get('state'), get('result')}

@@ -1,11 +1,12 @@
 -- How a try at a webhook ended, believed only from the courier that holds it.
--- 5 message id  6 claims  7 delivered|retrying|given up|deferred  8 HTTP status
--- 9 why  10 delay, ms
+-- message: its id; what: delivered|retrying|given up|deferred; status: of HTTP;
+-- delay: ms
+-- args: message claims what status why delay
 -- Answers: ok; stale (also when it has been said before: the answer got lost).
-local what, due = ARGV[7], num(now + tonumber(ARGV[10]))
+local what, due = a_what, num(now + tonumber(a_delay))
 local bad = wrong(k_hooks, 'zset')
 if bad then return bad end
-if wrong(k_job, 'hash') or get('hookid') ~= ARGV[5] or get('hookclaims') ~= ARGV[6] then
+if wrong(k_job, 'hash') or get('hookid') ~= a_message or get('hookclaims') ~= a_claims then
     return {'stale', now}
 end
 redis.call('HINCRBY', k_job, 'hookclaims', 1)
@@ -13,9 +14,9 @@ if what == 'deferred' then -- it was no try
     redis.call('HINCRBY', k_job, 'hooktries', -1)
     redis.call('ZADD', k_hooks, due, id)
 elseif what == 'retrying' then
-    redis.call('HSET', k_job, 'hook', what, 'hookcode', ARGV[8], 'hookwhy', ARGV[9])
+    redis.call('HSET', k_job, 'hook', what, 'hookcode', a_status, 'hookwhy', a_why)
     redis.call('ZADD', k_hooks, due, id)
 else
-    end_hook(what, ARGV[8], ARGV[9])
+    end_hook(what, a_status, a_why)
 end
 return {'ok', now}

@@ -2,6 +2,11 @@
 -- same first arguments, so that each declares every key it may touch (Cluster,
 -- Dragonfly and Upstash need that) and C has one way to call them.
 --
+-- A script is called for several jobs at once: what every call costs (the clock,
+-- these functions, the types of the indexes) is paid once for all of them. Its
+-- own text is one(), run for each job; what goes wrong with one of them is that
+-- one's answer.
+--
 -- Rules: what may fail is looked at before the first write, for a script does
 -- not roll back. A job's own state decides; the indexes follow it. Side effects
 -- for onlookers (stream, list, channel, counters) go through pcall: a broken
@@ -9,17 +14,19 @@
 -- would change numbers). Runs on Redis 6.2, 7 and Valkey.
 --
 -- scripts/embed-lua puts them together: of this file a script gets the blocks
--- (between empty lines) that it uses, and k_ready stands for KEYS[2].
--- keys: inbox ready delayed active done dead ev rejected stats job cancel log
---    wait scratch hooks
+-- (between empty lines) that it uses, k_ready stands for KEYS[2], and a_nonce for
+-- the argument that the script's own list `args:` calls so.
+-- keys: inbox ready delayed active done dead ev rejected stats scratch hooks
+-- and of each job: job cancel log wait
+-- KEYS: those once, then those of each job. ARGV: two times to live, the channels'
+-- common beginning, then of each job its id and the script's own.
 
-local id, channel = ARGV[1], ARGV[2]
-local result_ttl, dead_ttl = tonumber(ARGV[3]), tonumber(ARGV[4])
+local result_ttl, dead_ttl, channels = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local turn, at, id, k_job, k_cancel, k_log, k_wait, seen -- of the job whose turn it is
 
 local time = redis.call('TIME')
-local us_text = time[1] .. string.sub('00000' .. time[2], -6)
-local now_text = string.sub(us_text, 1, -4)
-local now = tonumber(now_text) -- ms
+local now_text = time[1] .. string.sub('00000' .. time[2], -6, -4)
+local now, now_us = tonumber(now_text), time[1] * 1000000 + time[2] -- now: ms
 
 -- Lua's own conversion keeps 14 digits, microseconds have 16. In two halves it is
 -- five times as fast as by %.0f; for the same reason numbers are given to Redis as
@@ -35,8 +42,6 @@ end
 -- A job's fields are read one by one, or, where a script is called for every job,
 -- at once and beforehand by read_job(). What was read so is not read again, not
 -- even after a write.
-local seen = {}
-
 local function get(field)
     return seen[field] or redis.call('HGET', k_job, field) or ''
 end
@@ -45,30 +50,44 @@ local function get_num(field)
     return tonumber(get(field)) or 0
 end
 
--- wrong(key, kind, …): an error reply about the first key of another kind.
+-- wrong(key, kind, …): an error reply about the first key of another kind. Keys of
+-- the queue are looked at once: nothing in here makes them another kind.
+local fine = {}
+
 local function wrong(...)
     local want = {...}
     for i = 1, #want, 2 do
-        local kind = redis.call('TYPE', want[i])
-        kind = type(kind) == 'table' and kind.ok or kind
-        if kind ~= 'none' and kind ~= want[i + 1] then
-            return redis.error_reply('WRONGTYPE key "' .. want[i] .. '" is a ' .. kind ..
-                ' and must be a ' .. want[i + 1] .. ': rename or delete it')
+        local key = want[i]
+        if not fine[key] or key == k_job then
+            local kind = redis.call('TYPE', key)
+            kind = type(kind) == 'table' and kind.ok or kind
+            if kind ~= 'none' and kind ~= want[i + 1] then
+                return redis.error_reply('WRONGTYPE key "' .. key .. '" is a ' .. kind ..
+                    ' and must be a ' .. want[i + 1] .. ': rename or delete it')
+            end
+            fine[key] = true
         end
     end
     return nil
 end
 
+local core_fine = false
+
 local function wrong_core()
-    return wrong(k_ready, 'zset', k_delayed, 'zset', k_active, 'zset', k_done, 'zset',
+    if core_fine then return nil end
+    local bad = wrong(k_ready, 'zset', k_delayed, 'zset', k_active, 'zset', k_done, 'zset',
         k_dead, 'zset')
+    core_fine = not bad
+    return bad
 end
+
+local counted = {}
 
 local function event(name, ...)
     redis.pcall('XADD', k_ev, 'MAXLEN', '~', '10000', '*', 'event', name, 'id', id,
         'at', now_text, ...)
-    redis.pcall('HINCRBY', k_stats, name, '1')
-    redis.pcall('PUBLISH', channel, '{"event":"' .. name .. '","id":"' .. id .. '"}')
+    redis.pcall('PUBLISH', channels .. id, '{"event":"' .. name .. '","id":"' .. id .. '"}')
+    counted[name] = (counted[name] or 0) + 1
 end
 
 -- One token wakes everybody who waits at an empty inbox.
@@ -79,14 +98,17 @@ local function wake()
     end
 end
 
--- First come first served, each step of priority worth ten minutes.
+-- First come first served, each step of priority worth ten minutes. Those of one
+-- call, which takes many more microseconds than it has jobs, keep their order.
 local function ready_score(priority)
-    priority = priority or get_num('prio')
-    if priority == 0 then return us_text end
-    return num(tonumber(us_text) + priority * 600000000)
+    return num(now_us + turn + (priority or get_num('prio')) * 600000000)
 end
 
-local function forget_indexes()
+-- Where the job is, by its state as read before. Found there it is nowhere else,
+-- or that index was behind: whoever looks there finds that out and mends it.
+local function forget_indexes(state)
+    local home = state == 'active' and k_active or state == 'queued' and k_ready
+    if home and redis.call('ZREM', home, id) == 1 then return end
     redis.call('ZREM', k_ready, id)
     redis.call('ZREM', k_delayed, id)
     redis.call('ZREM', k_active, id)
@@ -153,6 +175,9 @@ local function end_hook(what, code, why)
     event(what == 'delivered' and 'webhook_delivered' or 'webhook_given_up', 'status', code)
 end
 
+-- Indexes of ends that grew, with how long those stay, s.
+local grown = {}
+
 -- The last word about a job: state, result, index, event, all in this script.
 -- What follows `result` are more fields for its hash.
 local function settle(state, outcome, result, ...)
@@ -161,16 +186,15 @@ local function settle(state, outcome, result, ...)
     -- First: out of memory, it is refused, and what comes after a write is not.
     redis.call('HSET', k_job, 'state', state, 'outcome', outcome, 'result', result,
         'fin', now_text, ...)
-    forget_indexes()
+    forget_indexes(seen.state)
     redis.call('HDEL', k_job, 'token', 'due', 'error')
-    redis.call('EXPIRE', k_job, state == 'dead' and ARGV[4] or ARGV[3])
+    redis.call('EXPIRE', k_job, state == 'dead' and ARGV[2] or ARGV[1])
     redis.call('ZADD', index, now_text, id)
-    redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. num(now - ttl * 1000))
-    if index == k_done then
-        redis.call('ZREMRANGEBYRANK', index, '0', '-10001')
+    grown[index] = ttl
+    if redis.call('EXISTS', k_cancel, k_log) > 0 then
+        redis.call('DEL', k_cancel)
+        redis.pcall('EXPIRE', k_log, state == 'dead' and ARGV[2] or ARGV[1])
     end
-    redis.call('DEL', k_cancel)
-    redis.pcall('EXPIRE', k_log, state == 'dead' and ARGV[4] or ARGV[3])
     if get('webhook') ~= '' then -- a message id holds no dots, a job's may
         owe_hook('msg_' .. redis.sha1hex(k_job .. ' ' .. now_text .. ' ' .. get('attempt')))
     end
@@ -186,3 +210,40 @@ local function settle(state, outcome, result, ...)
         event(state, 'outcome', outcome)
     end
 end
+
+-- The script's own text, as a function: what it returns is the job's answer.
+local one
+
+-- What was raised, as an error reply of the same name. Redis 6.2 raises texts,
+-- with the place before them; those after it tables.
+local function error_of(raised)
+    if type(raised) == 'table' and raised.err then return raised end
+    local text = string.gsub(tostring(raised), '[\r\n]', ' ')
+    repeat
+        local places
+        text, places = string.gsub(text, '^@?user_script: ?%d+: %-?', '')
+    until places == 0
+    if not string.find(text, '^%u+ ') then text = 'ERR ' .. text end
+    return {err = text}
+end
+
+-- For each job.
+local answers, jobs = {}, (#KEYS - 11) / 4
+local width = (#ARGV - 3) / jobs
+for t = 1, jobs do
+    local k = 11 + (t - 1) * 4
+    turn, at, seen = t, 4 + (t - 1) * width, {}
+    id, k_job, k_cancel, k_log, k_wait = ARGV[at], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4]
+    local ran, answer = pcall(one)
+    answers[t] = ran and answer or error_of(answer)
+end
+for name, count in pairs(counted) do
+    redis.pcall('HINCRBY', k_stats, name, count)
+end
+for index, ttl in pairs(grown) do
+    redis.pcall('ZREMRANGEBYSCORE', index, '-inf', '(' .. num(now - ttl * 1000))
+    if index == k_done then
+        redis.pcall('ZREMRANGEBYRANK', index, '0', '-10001')
+    end
+end
+return answers

@@ -3,12 +3,13 @@
 -- consistent at this moment is never touched, whatever its worker does meanwhile.
 -- The hash decides and the indexes follow; what the hash has lost is taken from
 -- what is left of it. What shows signs of an end is never run again.
--- 5 look|mend  6 lease, ms  7 digest of the payload, "" not made yet, - cannot be
--- made  8 "stranger" when no job can have this id
+-- mode: look|mend; lease: ms; digest: of the payload, "" not made yet, - cannot be
+-- made; stranger: "stranger" when no job can have this id
+-- args: mode lease digest stranger
 -- Answers: digest (wanted: nothing was done), ok, bad (looked only), mended, left
 -- (some of it is for a person); with the state, the kinds of damage by commas,
 -- sentences by semicolons.
-local mode, lease, digest, stranger = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8] == 'stranger'
+local mode, lease, digest, stranger = a_mode, tonumber(a_lease), a_digest, a_stranger == 'stranger'
 local bad = wrong_core() or wrong(k_hooks, 'zset')
 if bad then return bad end
 

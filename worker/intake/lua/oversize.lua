@@ -2,9 +2,10 @@
 -- taking it into Lua or to a client: it may be 512 MB, and Lua needs many
 -- seconds for that while everybody waits. No command tells the length of a
 -- list's element, so a copy of the list is cut down to its tail and weighed.
--- KEYS[14] a scratch list; 5 largest text; 6 the length that was announced
+-- most: the largest text, bytes; announced: the length that was
+-- args: most announced
 -- Answers: empty, fine (it is no larger: somebody else removed it), rejected.
-local most, announced = tonumber(ARGV[5]), ARGV[6]
+local most, announced = tonumber(a_most), a_announced
 local scratch = k_scratch
 
 local function weigh()

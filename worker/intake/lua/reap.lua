@@ -1,5 +1,6 @@
 -- A job whose lease ran out: its worker vanished.
--- 5 times that a job may lose its worker
+-- crashes: how often a job may lose its worker
+-- args: crashes
 -- Answers: fresh, gone, cancelled, dead, queued.
 local bad = wrong_core()
 if bad then return bad end
@@ -17,7 +18,7 @@ if redis.call('EXISTS', k_cancel) == 1 then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'cancelled', now}
 end
-if crashes > tonumber(ARGV[5]) then
+if crashes > tonumber(a_crashes) then
     settle('dead', 'worker_lost', verdict('dead', 'worker_lost',
         'its worker vanished ' .. num(crashes) .. ' times'))
     return {'dead', now}

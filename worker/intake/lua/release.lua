@@ -1,7 +1,7 @@
 -- Gives a job back as if it had not been taken (drain, preemption).
--- 5 nonce
+-- args: nonce
 -- Answers as finish.
-local nonce = ARGV[5]
+local nonce = a_nonce
 local bad = wrong_core()
 if bad then return bad end
 if overwritten() then return {'stale', now, ''} end
