@@ -24,7 +24,7 @@
 #define STEPS_MAX 300
 #define STEP_MS 400
 
-enum { FLAG_FIT = 1, FLAG_BREAKS = 2, FLAG_OVERSIZE = 4, FLAG_IN_TURN = 8 };
+enum { FLAG_FIT = 1, FLAG_BREAKS = 2, FLAG_OVERSIZE = 4, FLAG_IN_TURN = 8, FLAG_RAW = 16 };
 
 int64_t __wrap_clock_now_ms(void);
 int64_t __wrap_clock_unix_ms(void);
@@ -36,6 +36,7 @@ void __real_loop_step(struct loop *loop, int timeout_ms);
 struct command {
     struct command *next;
     char *name, *first; /* argv[0], and argv[1] or "" */
+    int calls;          /* of a script: that travel together; 0: it is none */
     redis_reply_fn *on_reply;
     void *arg;
 };
@@ -156,6 +157,16 @@ void redis_reconnect(struct redis *r, const char *why)
         go_down(r, why);
 }
 
+static void give(struct redis *r, struct command *c)
+{
+    if (!r->used) {
+        answer(c, NULL);
+        return;
+    }
+    *r->tail = c;
+    r->tail = &c->next;
+}
+
 void redis_command(struct redis *r, const struct redis_request *request, redis_reply_fn *on_reply,
                    void *arg)
 {
@@ -164,12 +175,25 @@ void redis_command(struct redis *r, const struct redis_request *request, redis_r
     c->first = own_strdup(request->argc > 1 ? request->argv[1] : "");
     c->on_reply = on_reply;
     c->arg = arg;
-    if (!r->used) {
-        answer(c, NULL);
-        return;
-    }
-    *r->tail = c;
-    r->tail = &c->next;
+    give(r, c);
+}
+
+/* Scripts: `*N`, a name, a digest or text, the number of keys (script.c). */
+void redis_command_parts(struct redis *r, const struct redis_part *parts, size_t count,
+                         int64_t deadline_ms, redis_reply_fn *on_reply, void *arg)
+{
+    struct command *c = own_calloc(1, sizeof(*c));
+    own_free char *head = own_strndup(parts[0].data, parts[0].bytes);
+    (void)deadline_ms;
+    must(count == 5 && parts[0].bytes > 2);
+    head[parts[0].bytes - 2] = 0;
+    c->calls = ((int)strtol(strrchr(head, '\n') + 1, NULL, 10) - 11) / 4;
+    must(c->calls >= 1);
+    c->name = own_strdup("EVALSHA");
+    c->first = own_strdup("");
+    c->on_reply = on_reply;
+    c->arg = arg;
+    give(r, c);
 }
 
 int redis_call(struct redis *r, struct loop *loop, const struct redis_request *request,
@@ -233,6 +257,23 @@ static bool is_for(const struct redis *r, const redisReply *next)
     return r == blocker ? text || next->type == REDIS_REPLY_ERROR : !text || !blocker->head;
 }
 
+/* What the next replies say to each of the calls that travel together, in an array;
+ * with FLAG_RAW, or where it is an error, the first of them is the whole reply. */
+static redisReply *gather(redisReply *first, int calls)
+{
+    if (world.flags & FLAG_RAW || first->type == REDIS_REPLY_ERROR)
+        return first;
+    redisReply *all = own_calloc(1, sizeof(*all));
+    all->type = REDIS_REPLY_ARRAY;
+    all->element = own_calloc((size_t)calls, sizeof(redisReply *));
+    all->element[all->elements++] = first;
+    while ((int)all->elements < calls && look_ahead()) {
+        all->element[all->elements++] = world.next;
+        world.next = NULL;
+    }
+    return all;
+}
+
 static void serve(struct redis *r)
 {
     if (!r->used || !r->up || !r->head)
@@ -248,6 +289,8 @@ static void serve(struct redis *r)
         return;
     if (!good)
         world.next = NULL;
+    if (!good && r->head->calls)
+        reply = gather(reply, r->head->calls);
     answer(pop(r), reply);
     freeReplyObject(reply);
 }

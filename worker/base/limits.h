@@ -6,7 +6,7 @@
 #define CEILING_RESULT_BYTES (256 * 1024)           /* a stage's result, the result */
 #define CEILING_CONFIG_BYTES (256 * 1024)           /* manimd.conf, a secret's file */
 #define CEILING_REDIS_OUT_BYTES (16 * 1024 * 1024)  /* commands not yet sent */
-#define CEILING_SCRIPT_BYTES (32 * 1024 * 1024)     /* one command: no reply that it repeats is larger */
+#define CEILING_SCRIPT_BYTES (32 * 1024 * 1024)     /* a script and what it is told */
 #define CEILING_REPORT_LINE_BYTES (64 * 1024)       /* a line from a scene or stage */
 #define CEILING_HTTP_ANSWER_BYTES (256 * 1024)      /* S3's and webhooks' words */
 #define CEILING_WEBHOOK_BYTES (1024 * 1024)         /* a webhook's body, with what is signed */

@@ -25,7 +25,7 @@
 
 struct command {
     struct command *next;
-    char *text; /* RESP */
+    char *text;     /* RESP */
     bool formatted; /* by hiredis */
     size_t bytes;
     int64_t deadline_ms;

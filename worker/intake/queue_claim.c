@@ -26,8 +26,7 @@ static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
         snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void ask_claim(struct queue_redis *q, struct lent *l, struct script_line *line,
-                      queue_fn *fn)
+static void ask_claim(struct queue_redis *q, struct lent *l, struct script_line *line, queue_fn *fn)
 {
     char lease[24], crashes[16] = "";
     snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);

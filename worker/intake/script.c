@@ -110,8 +110,8 @@ static void put_number(struct buf *b, int64_t number)
 static void put_fixed(struct scripts *s, const struct config *config)
 {
     const struct keys *k = s->keys;
-    const char *const fixed[FIXED_KEYS] = {k->inbox, k->ready,   k->delayed,  k->active,
-                                           k->done,  k->dead,    k->ev,       k->rejected,
+    const char *const fixed[FIXED_KEYS] = {k->inbox, k->ready,   k->delayed, k->active,
+                                           k->done,  k->dead,    k->ev,      k->rejected,
                                            k->stats, k->scratch, k->hooks};
     char channels[KEY_MAX];
     keys_of(k, "pub", "", channels);
