@@ -60,6 +60,42 @@ def test_an_exception_whose_name_is_too_long_for_a_line() -> None:
     assert error["code"].startswith("AAAA") and len(error["code"]) == 200
 
 
+def test_no_scene_holds_its_keeper_up() -> None:
+    """It shares the ring's event counters: full to the brim, and told to block."""
+    code = HEAD + """
+import fcntl, os, stat, sys
+
+class Brim:
+    def write(self, text):
+        pass
+    def flush(self):
+        for fd in range(3, 200):
+            try:
+                if stat.S_IFMT(os.fstat(fd).st_mode):
+                    continue
+                os.set_blocking(fd, False)
+                try:
+                    os.read(fd, 8)
+                except BlockingIOError:
+                    pass
+                os.write(fd, (2**64 - 2).to_bytes(8, "little"))
+                os.set_blocking(fd, True)
+                print("brim", fd, file=sys.__stdout__, flush=True)
+            except OSError:
+                pass
+
+class Bad(Scene):
+    def construct(self):
+        self.wait(0.1)
+        sys.stdout = Brim()
+"""
+    began = time.monotonic()
+    ended = render(code, {"timeout_s": 10})
+    assert ended.log.count("brim") == 2, ended.log
+    assert time.monotonic() - began < 30
+    assert ended.outcome in ("completed", "time_limit"), ended.result
+
+
 def test_exception_in_mid_play() -> None:
     code = scene(
         """
