@@ -151,3 +151,20 @@ def test_while_the_last_things_are_put_away(directory: Path, redis: Redis, start
     finally:
         os.kill(courier, signal.SIGCONT)
     assert house.wait_exit(worker.process) == 0
+
+
+def test_while_it_starts(directory: Path, redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
+    """A worker that still waits for its Redis: its stages are told, too."""
+    conf, other = directory / "manimd.conf", directory / "other-store"
+    other.mkdir()
+    write(conf, store_dir=directory / "w0" / "store")
+    redis.stop()
+    worker = start_worker(env={"MANIMD_CONFIG": str(conf)}, store_dir=None)
+    worker.log.wait("the queue is away")
+    write(conf, store_dir=other)
+    reload(worker, "changed from now on: store_dir")
+    redis.start()
+    worker.ready()
+    assert queue.run()["outcome"] == "completed"
+    assert list(other.iterdir())
+    assert worker.stop() == 0

@@ -15,15 +15,20 @@
 struct work {
     struct worker *worker;
     struct work_config *settings;
-    int asked; /* times that it was told to stop */
+    int asked;     /* times that it was told to stop */
+    bool reloaded; /* while it started */
 };
 
 static void on_signal(void *arg, int signo)
 {
     struct work *work = arg;
     if (signo == SIGHUP) { /* a terminal that goes does not take the jobs along */
-        if (work_config_reload(work->settings) && work->worker)
+        if (!work_config_reload(work->settings))
+            return;
+        if (work->worker)
             worker_reload(work->worker);
+        else
+            work->reloaded = true;
         return;
     }
     if (!work->worker) {
@@ -69,6 +74,8 @@ static int run(struct work_config *settings, bool until_empty, struct err *e)
     if (!rc)
         rc = worker_new(&spec, &work.worker, e);
     if (!rc) {
+        if (work.reloaded) /* it has told its stages of what was before */
+            worker_reload(work.worker);
         if (work.asked)
             worker_drain(work.worker, 0);
         rc = worker_run(work.worker);
