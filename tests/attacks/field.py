@@ -146,7 +146,7 @@ class Field:
         self.process = self.start_worker()
         self.log = house.Lines(self.process.stderr)
         try:
-            self.log.wait("ready", 120)
+            self.log.wait("ready", 120 * house.SLOWER)
             self.start_neighbour()
         except BaseException:  # an end by a signal, too
             self.close()
@@ -178,7 +178,8 @@ class Field:
         options |= {"tripwires": 0}  # what is seen is that each call fails, however many are tried
         options |= {"sandbox": self.level, "attempts": 1, "crashes": 1, "log_format": "json"}
         options |= {"harness": self.product / "harness", "encoder": self.product / "manimd-encode"}
-        options |= {"max_timeout_s": 7200, "timeout_s": 40, "config": self.config, "cpu_s": 120, "tex_timeout_s": 5}
+        options |= {"max_timeout_s": 7200, "config": self.config}
+        options |= {name: round(s * house.SLOWER) for name, s in {"timeout_s": 40, "cpu_s": 120, "tex_timeout_s": 5}.items()}
         if self.level != "basic":
             options["slot_uid_base"] = self.base
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -268,7 +269,7 @@ class Field:
         else:
             complaints.append(f"the worker ended by itself: {self.process.returncode}")
         with suppress(house.Impatient):
-            house.wait_exit(self.process, 30)
+            house.wait_exit(self.process, 30 * house.SLOWER)
         said = self.log.join()
         complaints += [f"the worker's log holds the {name} canary" for name, c in self.canaries.items() if c in said]
         complaints += self.leftovers()
@@ -280,7 +281,7 @@ class Field:
             return []
         house.manimd("cancel", self.neighbour, redis=self.redis)
         with suppress(house.Impatient):
-            outcome = self.queue.result(self.neighbour, 30).get("outcome")
+            outcome = self.queue.result(self.neighbour, 30 * house.SLOWER).get("outcome")
             return [] if outcome == "cancelled" else [f"the neighbour ended as {outcome}"]
         return ["the neighbour cannot be cancelled"]
 
@@ -298,12 +299,13 @@ class Field:
     def leftovers(self) -> list[str]:
         """Processes, files, sockets, IPC objects and mounts of a scene."""
         with suppress(house.Impatient):
-            house.until("the slots are empty", lambda: not self.slot_processes(), 5)
+            house.until("the slots are empty", lambda: not self.slot_processes(), 5 * house.SLOWER)
         found = [f"a process is left: {each}" for each in self.slot_processes().items()]
         found += [f"left in TMPDIR: {path}" for path in self.tmp.rglob("*")]
         found += [f"left by a scene: {path}" for path in self.strange_files()]
         found += [f"a socket is left: {line}" for line in self.strange_sockets()]
         found += [f"an IPC object is left: {line}" for line in ipc_objects() - self.ipc_before if self.is_ours(line)]
+        found += [f"a cgroup is left: {home}" for home in house.cgroups(self.process.pid)]
         found += [f"a mount is left: {line}" for line in mounts() - self.mounts_before if self.token in line]
         return found
 

@@ -13,7 +13,7 @@ from scene_file import SceneFile
 from targets import Targets
 
 SIZE = {"width": 128, "height": 72, "fps": 10}
-PATIENCE_S = 150.0
+PATIENCE_S = 150.0 * fields.house.SLOWER
 
 
 @dataclass

@@ -61,6 +61,7 @@ static int run_render(const struct job *job, const char *dir, const struct confi
         .report_fd = env->report_fd,
         .gpu = strcmp(c->gpu, "egl") == 0,
         .tripwires = (int)c->tripwires,
+        .cpu_percent = (int)c->cpu_percent,
         .frame_log = env->frame_log,
         .script_dir = env->script_dir,
         .script_path = env->script_path,

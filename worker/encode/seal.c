@@ -4,6 +4,7 @@
 
 #include "../base/err.h"
 #include "../base/own.h"
+#include "../sandbox/cgroup.h"
 #include "fault.h"
 #include "seal.h"
 #include "settings.h"
@@ -26,6 +27,19 @@ static int plan(struct box_plan *p, const struct settings *s, int dir_fd, struct
     return box_plan_allow_fd(p, dir_fd, BOX_READ | BOX_WRITE);
 }
 
+/* The keeper made it; what it must hold is known here (settings.c). */
+static int limit_cgroup(struct box_plan *p, const struct settings *s, struct err *e)
+{
+    if (!s->cgroup || !*s->cgroup)
+        return 0;
+    p->cgroup_fd = open(s->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->cgroup_fd < 0)
+        return fault_errno(e, "open the cgroup", s->cgroup);
+    int64_t extra_bytes = cgroup_file_bytes(p->dir_fd, &s->limits);
+    int rc = cgroup_box_limit(p->cgroup_fd, &s->limits, extra_bytes);
+    return rc < 0 ? err_errno(e, rc, FAULT_HOST, "limit the cgroup \"%s\"", s->cgroup) : 0;
+}
+
 int encode_seal(const struct settings *s, struct err *e)
 {
     struct box_plan p;
@@ -33,6 +47,8 @@ int encode_seal(const struct settings *s, struct err *e)
     if (dir_fd < 0)
         return fault_errno(e, "open", ".");
     int rc = plan(&p, s, dir_fd, e);
+    if (!rc)
+        rc = limit_cgroup(&p, s, e);
     if (!rc)
         rc = box_seal(&p, e);
     box_plan_done(&p); /* closes what the seal has closed already: harmless */

@@ -93,6 +93,7 @@ static int read_box(struct settings *s, const cJSON *j, struct err *e)
         return err_set(e, -EINVAL, FAULT_HOST, "spec: \"%s\" is no sandbox level", level);
     s->level = (enum box_level)found;
     s->namespaces = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(j, "namespaces"));
+    s->cgroup = own_strdup(json_str(j, "cgroup"));
     s->uid = (uid_t)number(j, "uid", 0, 0);
     s->gid = (gid_t)number(j, "gid", 0, 0);
     return 0;
@@ -141,7 +142,8 @@ int settings_read(struct settings *s, const char *path, struct err *e)
 void settings_done(struct settings *s)
 {
     free(s->title);
-    s->title = NULL;
+    free(s->cgroup);
+    s->title = s->cgroup = NULL;
 }
 
 size_t settings_frame_bytes(const struct settings *s)

@@ -17,6 +17,7 @@ struct settings {
     gid_t gid;
     enum box_level level;
     bool namespaces;
+    char *cgroup;         /* its leaf, to be limited and entered; "": none */
     struct limits limits; /* of the encoder; .output_bytes and .frames the job's */
     int threads;          /* of x264, ≥ 1 */
     char *title;          /* "" when there is none */

@@ -211,7 +211,7 @@ static void add_tripped(cJSON *to, const cJSON *from)
 }
 
 /* {"level", "layers": {name: text, or {"state", "reason"}}, "tripwires",
- * "tripped", "fetch": {"level", "namespaces"}}; of a job that was fetched in
+ * "tripped", "cpu_percent", "fetch": {"level", "namespaces"}}; of a job that was fetched in
  * vain, the fetcher's alone. */
 static void add_sandbox(cJSON *to, const cJSON *render, const cJSON *fetch)
 {
@@ -231,6 +231,9 @@ static void add_sandbox(cJSON *to, const cJSON *render, const cJSON *fetch)
     if (cJSON_IsObject(fetch))
         copy_fields(cJSON_AddObjectToObject(sandbox, "fetch"), fetcher, fetch);
     add_tripped(sandbox, item(from, "tripped"));
+    const cJSON *cpu = item(from, "cpu_percent"); /* of a render only */
+    if (cJSON_IsNumber(cpu))
+        cJSON_AddNumberToObject(sandbox, "cpu_percent", cpu->valuedouble);
     cJSON *layers = cJSON_AddObjectToObject(sandbox, "layers");
     const cJSON *one;
     int count = 0;

@@ -4,7 +4,7 @@
  *                    message; the encoder is started
  *   keeper_script.c  the script's own folder, for `manimd render`
  *   keeper_fetched.c source and assets that the fetch stage got
- *   keeper_cgroup.c  the scene's cgroup, where there is one
+ *   keeper_cgroup.c  the job's cgroup, where there is one
  *   keeper_hear.c    what the warden, the scene and the encoder say
  *   keeper.c         the loop: hear, watch, end
  *   keeper_judge.c   render.json
@@ -48,9 +48,9 @@ struct keeper {
     char *script_dir, *script_path; /* as the scene sees them; NULL: none */
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
-    struct cgroup_home cgroup_home; /* ours, when none was handed to us */
-    struct cgroup_box cgroup;
-    int64_t ring_bytes; /* 0: no cgroup, so nobody asks */
+    struct cgroup_home cgroup_home;                       /* ours, when none was handed to us */
+    struct cgroup_box job_cgroup, cgroup, encoder_cgroup; /* the scene's is `cgroup` */
+    int64_t ring_bytes;                                   /* 0: no cgroup, so nobody asks */
     /* The most that the cgroup was charged with, the ring left out; 0: not told.
      * What the watch adds up counts pages twice that forks share. */
     int64_t charged_bytes;
@@ -102,10 +102,14 @@ int keeper_place_source(struct keeper *k, struct err *e);
 int keeper_place_assets(struct keeper *k, struct err *e);
 
 /* keeper_cgroup.c: nothing where the host has none. */
-int keeper_make_cgroup(struct keeper *k, struct err *e);
+int keeper_make_cgroups(struct keeper *k, struct err *e);
 /* Once the scene has ended: the verdict, if the kernel has killed it for its
  * memory, and what it used. */
 void keeper_look_at_cgroup(struct keeper *k);
+/* The same of an encoder that died. */
+void keeper_look_at_encoder_cgroup(struct keeper *k);
+/* What cpu.max holds the job to; 0: nothing does. */
+int keeper_cpu_percent(const struct keeper *k);
 void keeper_end_cgroup(struct keeper *k);
 
 /* keeper_hear.c */

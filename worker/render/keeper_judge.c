@@ -170,6 +170,7 @@ void keeper_judge_encoder(struct keeper *k)
         verdict_say(&k->verdict, (enum outcome)o, "%s", message);
         return;
     }
+    keeper_look_at_encoder_cgroup(k);
     if (WIFSIGNALED(status))
         verdict_say(&k->verdict, OUTCOME_host_error, "the encoder died of signal %d (%s)",
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -268,6 +269,7 @@ static void add_sandbox(const struct keeper *k, cJSON *result)
         json_parse(buf_str(&text), text.bytes, FAULT_HOST, &sandbox, NULL) == 0)
         cJSON_AddItemToObject(result, "sandbox", sandbox);
     add_tripped(k, sandbox);
+    json_add_int(sandbox, "cpu_percent", keeper_cpu_percent(k));
 }
 
 static cJSON *result_json(const struct keeper *k)

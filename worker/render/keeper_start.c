@@ -247,7 +247,7 @@ int keeper_start_scene(struct keeper *k, struct err *e)
         rc = start_cold(k, e);
     if (rc < 0)
         return rc;
-    rc = keeper_make_cgroup(k, e);
+    rc = keeper_make_cgroups(k, e);
     if (rc < 0)
         return rc;
     const int fds[SCENE_FDS] = {
@@ -277,6 +277,7 @@ static int write_encoder_spec(struct keeper *k, struct err *e)
     json_add_int(j, "gid", k->spec->encoder_uid);
     cJSON_AddStringToObject(j, "level", box_level_name(k->level));
     cJSON_AddBoolToObject(j, "namespaces", has_namespaces(k));
+    cJSON_AddStringToObject(j, "cgroup", k->encoder_cgroup.path);
     cJSON_AddItemToObject(j, "limits", limits_json(&k->job->limits));
     cJSON_AddStringToObject(j, "job_id", k->job->id);
     cJSON_AddStringToObject(j, "title", k->job->scene ? k->job->scene : "");

@@ -13,7 +13,8 @@
  * duration_s}], "frames", "frames_distinct", "timings_ms": {start, render,
  * encode}, "peak_memory_bytes", "cpu_ms", "encoder_used", "render_path",
  * "sandbox": {level, layers, tripwires: "active" or why nobody counts,
- * tripped: {name: count}, gpu: "none" or "kernel driver exposed"}}
+ * tripped: {name: count}, gpu: "none" or "kernel driver exposed", cpu_percent:
+ * what the kernel held the job to, 0: nothing}}
  *
  * Processes: the keeper asks a zygote (warm; or one that it starts cold itself:
  * the same program, one job) for a warden. The warden is a trusted fork of the
@@ -43,6 +44,7 @@ struct render_spec {
     int report_fd;      /* progress lines for whoever started us; -1: none */
     bool gpu;           /* scenes may use one */
     int tripwires;      /* forbidden calls before a job is ended for them; 0: never */
+    int cpu_percent;    /* of a core, for scene and encoder together; 0: what others leave */
     bool frame_log;
     bool spare; /* its zygotes keep a warden ready: many jobs are to come */
     /* `manimd render FILE`: the script's own folder, readable in the box and

@@ -46,7 +46,8 @@ enum box_layer {
     LAYER_RLIMITS,
     LAYER_DESCRIPTORS,
     LAYER_NAMESPACES,
-    LAYER_CGROUP,
+    LAYER_CGROUP, /* memory and processes */
+    LAYER_CPU,    /* a share of the cores, by the same cgroup; no level needs it */
     LAYER_COUNT
 };
 

@@ -19,6 +19,7 @@ static const char *const layer_names[LAYER_COUNT] = {
     [LAYER_DESCRIPTORS] = "descriptors",
     [LAYER_NAMESPACES] = "namespaces",
     [LAYER_CGROUP] = "cgroup",
+    [LAYER_CPU] = "cpu",
 };
 
 static const char *const missing[LAYER_COUNT] = {
@@ -37,6 +38,7 @@ static const char *const missing[LAYER_COUNT] = {
                          "(not what is in them), and only seccomp keeps them off the network",
     [LAYER_CGROUP] = "memory is bounded by looking every 50 ms: a scene can pass its limit between "
                      "two looks, by 100 to 250 MB on two cores",
+    [LAYER_CPU] = "a job can use every core that the others leave it, whatever cpu_percent says",
 };
 
 static const char *const level_names[] = {

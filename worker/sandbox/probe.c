@@ -6,6 +6,7 @@
  * tries (sandbox.md §2). */
 #include "box.h"
 
+#include "../base/clock.h"
 #include "../base/err.h"
 #include "../base/own.h"
 #include "cgroup.h"
@@ -234,6 +235,9 @@ static void probe_namespaces(struct box_layer_report *r)
 #define PROBE_MEMORY_BYTES (32LL << 20)
 #define PROBE_PROCESSES 2
 #define PROBE_FORKS 16
+/* Of one core: 5 ms in each 100, so that twice as long meets the bound once. */
+#define PROBE_CPU_PERCENT 5
+#define PROBE_CPU_MS 100
 
 /* Twice of what it may have: it must not live to say so. */
 static int eat_memory(void)
@@ -256,6 +260,14 @@ static int fork_many(void)
             return errno == EAGAIN ? 0 : 1;
     }
     return 2;
+}
+
+static int work_hard(void)
+{
+    int64_t until_ms = clock_now_ms() + PROBE_CPU_MS;
+    while (clock_now_ms() < until_ms)
+        ;
+    return 0;
 }
 
 /* What `act` came to in the leaf, as waitpid() says it. */
@@ -287,21 +299,56 @@ static void try_cgroup(struct box_layer_report *r, const struct cgroup_box *b)
         report(r, LAYER_ACTIVE, "memory and processes");
 }
 
-/* Not in a child: the place is our own cgroup only while nobody else is in it. */
-static void probe_cgroup(struct box_layer_report *r)
+static void probe_memory_and_processes(const char *home, struct box_layer_report *r)
 {
     struct err e = ERR_INIT;
-    struct cgroup_home home = CGROUP_HOME_INIT;
-    struct cgroup_box leaf = CGROUP_BOX_INIT;
+    struct cgroup_box job = CGROUP_BOX_INIT, leaf = CGROUP_BOX_INIT;
     const struct limits limits = {.memory_bytes = PROBE_MEMORY_BYTES, .processes = PROBE_PROCESSES};
-    int rc = cgroup_begin(&home, &e);
+    int rc = cgroup_job_make(home, "probe", 0, &job, &e);
     if (rc == 0)
-        rc = cgroup_box_make(home.path, "probe", &limits, 0, &leaf, &e);
+        rc = cgroup_box_make(&job, "scene", &limits, 0, &leaf, &e);
     if (rc < 0)
         report_failure(r, rc, &e);
     else
         try_cgroup(r, &leaf);
-    (void)cgroup_box_done(&leaf); /* what stays is the home's to remove */
+    (void)cgroup_box_done(&leaf);
+    (void)cgroup_box_done(&job); /* what stays is the home's to remove */
+}
+
+static void probe_cpu(const char *home, struct box_layer_report *r)
+{
+    struct err e = ERR_INIT;
+    struct cgroup_seen seen;
+    struct cgroup_box job = CGROUP_BOX_INIT, leaf = CGROUP_BOX_INIT;
+    int rc = cgroup_job_make(home, "probe", PROBE_CPU_PERCENT, &job, &e);
+    if (rc == 0)
+        rc = cgroup_box_make(&job, "scene", NULL, 0, &leaf, &e);
+    if (rc < 0) {
+        report(r, LAYER_UNAVAILABLE, "%s: the controller cpu is not delegated to us (%.80s)",
+               strerrorname_np(-rc), e.text);
+    } else {
+        (void)run_in_cgroup(&leaf, work_hard);
+        cgroup_look(job.dir_fd, &seen);
+        report(r, seen.throttled_ms > 0 ? LAYER_ACTIVE : LAYER_DEGRADED, "%s",
+               seen.throttled_ms > 0 ? "" : "a job could use more of a core than cpu.max");
+    }
+    (void)cgroup_box_done(&leaf);
+    (void)cgroup_box_done(&job); /* as above */
+}
+
+/* Not in a child: the place is our own cgroup only while nobody else is in it. */
+static void probe_cgroups(struct box_layer_report *cgroup, struct box_layer_report *cpu)
+{
+    struct err e = ERR_INIT;
+    struct cgroup_home home = CGROUP_HOME_INIT;
+    int rc = cgroup_begin(&home, &e);
+    if (rc < 0) {
+        report_failure(cgroup, rc, &e);
+        report_failure(cpu, rc, &e);
+        return;
+    }
+    probe_memory_and_processes(home.path, cgroup);
+    probe_cpu(home.path, cpu);
     cgroup_end(&home);
 }
 
@@ -316,7 +363,8 @@ static void (*const probes[LAYER_COUNT])(struct box_layer_report *) = {
     [LAYER_RLIMITS] = probe_rlimits,
     [LAYER_DESCRIPTORS] = probe_descriptors,
     [LAYER_NAMESPACES] = probe_namespaces,
-    [LAYER_CGROUP] = NULL, /* box_probe() itself */
+    [LAYER_CGROUP] = NULL, /* probe_cgroups() */
+    [LAYER_CPU] = NULL,    /* probe_cgroups() */
 };
 
 /* The child writes into pages that it shares with us: they need no descriptor,
@@ -364,16 +412,16 @@ enum box_level box_probe(struct box_layer_report ret_layers[LAYER_COUNT])
     struct box_layer_report *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < LAYER_COUNT; i++) {
+        if (!probes[i])
+            continue;
         if (shared == MAP_FAILED) {
             report(&ret_layers[i], LAYER_UNAVAILABLE, "ENOMEM: no memory to probe with");
             continue;
         }
-        if (probes[i])
-            try_layer((enum box_layer)i, shared);
-        else
-            probe_cgroup(shared);
+        try_layer((enum box_layer)i, shared);
         ret_layers[i] = *shared;
     }
+    probe_cgroups(&ret_layers[LAYER_CGROUP], &ret_layers[LAYER_CPU]);
     if (shared != MAP_FAILED)
         munmap(shared, sizeof *shared);
     return level_of(ret_layers);

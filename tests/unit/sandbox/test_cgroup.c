@@ -3,20 +3,40 @@
 #include "boxed.h"
 
 #include "sandbox/cgroup.h"
+#include "sandbox/layers.h"
 
 #include <sys/mman.h>
 #include <time.h>
 
 static struct cgroup_home home = CGROUP_HOME_INIT;
+static struct cgroup_box job = CGROUP_BOX_INIT;
 
-static struct cgroup_box make(int64_t memory_bytes, int64_t processes)
+static struct cgroup_box make_in(const char *name, int cpu_percent, int64_t memory_bytes,
+                                 int64_t processes)
 {
     struct err e = ERR_INIT;
     struct cgroup_box b;
     const struct limits limits = {.memory_bytes = memory_bytes, .processes = processes};
-    if (cgroup_box_make(home.path, "test", &limits, 8 * MIB, &b, &e) < 0)
+    if (cgroup_job_make(home.path, name, cpu_percent, &job, &e) < 0)
+        fail_msg("%s", e.text);
+    if (cgroup_box_make(&job, "scene", &limits, 8 * MIB, &b, &e) < 0)
         fail_msg("%s", e.text);
     return b;
+}
+
+static struct cgroup_box make(int64_t memory_bytes, int64_t processes)
+{
+    return make_in("test", 0, memory_bytes, processes);
+}
+
+/* The job's goes with all that is in it, and leaves nothing. */
+static void done(struct cgroup_box *b)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", job.path);
+    close(b->dir_fd);
+    assert_int_equal(cgroup_box_done(&job), 0);
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 /* Sealed, at the level that there is, in the leaf. */
@@ -68,7 +88,25 @@ static void test_memory(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     cgroup_look(b.dir_fd, &seen);
     assert_true(seen.oom_kills > 0);
-    assert_int_equal(cgroup_box_done(&b), 0);
+    assert_true(seen.over_own_limit);
+    done(&b);
+}
+
+/* Above it the limit is less: it is killed, but not for what it was allowed. */
+static void test_memory_above(void **state)
+{
+    (void)state;
+    int64_t much = 128 * MIB;
+    struct cgroup_seen seen;
+    struct cgroup_box b = make(256 * MIB, 0);
+    const struct limits less = {.memory_bytes = 64 * MIB};
+    assert_int_equal(cgroup_box_limit(job.dir_fd, &less, 0), 0);
+    int status = run_in(&b, child_eats, &much);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cgroup_look(b.dir_fd, &seen);
+    assert_true(seen.oom_kills > 0);
+    assert_false(seen.over_own_limit);
+    done(&b);
 }
 
 static int fork_to_the_end(void *arg)
@@ -105,10 +143,7 @@ static void test_processes_and_end(void **state)
     cgroup_look(b.dir_fd, &seen);
     assert_true(seen.fork_denied > 0);
     assert_true(populated(&b)); /* they outlived it */
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", b.path);
-    assert_int_equal(cgroup_box_done(&b), 0);
-    assert_int_equal(access(path, F_OK), -1);
+    done(&b);
 }
 
 static int burn(void *arg)
@@ -128,11 +163,79 @@ static void test_cpu(void **state)
     cgroup_look(b.dir_fd, &seen);
     assert_in_range(seen.cpu_ms, 200, 5000);
     /* What a dead keeper left is emptied, and its counts are not the next one's. */
+    close(b.dir_fd);
+    close(job.dir_fd);
     struct cgroup_box again = make(256 * MIB, 8);
     cgroup_look(again.dir_fd, &seen);
     assert_in_range(seen.cpu_ms, 0, 100);
-    assert_int_equal(cgroup_box_done(&again), 0);
-    close(b.dir_fd);
+    done(&again);
+}
+
+/* A quarter of a second's work takes a second at a quarter of a core. */
+static void test_cpu_percent(void **state)
+{
+    (void)state;
+    struct cgroup_seen seen;
+    struct cgroup_box b = make_in("test", 25, 256 * MIB, 8);
+    assert_int_equal(run_in(&b, burn, NULL), 0);
+    cgroup_look(job.dir_fd, &seen);
+    assert_in_range(seen.throttled_ms, 300, 60000);
+    done(&b);
+}
+
+/* A worker that was killed: its home, with a job in it that goes on. */
+static int leave_a_home(int said_fd)
+{
+    struct cgroup_home h = CGROUP_HOME_INIT;
+    struct err e = ERR_INIT;
+    struct cgroup_box left, leaf;
+    const struct limits limits = {.memory_bytes = 64 * MIB};
+    if (cgroup_begin(&h, &e) < 0 || cgroup_job_make(h.path, "left", 0, &left, &e) < 0 ||
+        cgroup_box_make(&left, "scene", &limits, 0, &leaf, &e) < 0)
+        return 1;
+    pid_t scene = fork();
+    if (scene == 0) {
+        const struct box_plan p = {.cgroup_fd = leaf.dir_fd};
+        close(h.lock_fd);
+        (void)layer_cgroup(&p, NULL);
+        dprintf(said_fd, "%s %d", h.path, (int)getpid());
+        for (;;)
+            pause();
+    }
+    for (;;)
+        pause();
+}
+
+static void test_dead_worker_is_swept(void **state)
+{
+    (void)state;
+    int ends[2];
+    char text[PATH_MAX + 32] = "", path[PATH_MAX] = "";
+    int scene = 0;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    pid_t worker = fork();
+    if (worker == 0)
+        _exit(leave_a_home(ends[1]));
+    assert_true(read(ends[0], text, sizeof text - 1) > 0);
+    assert_int_equal(sscanf(text, "%4095s %d", path, &scene), 2);
+    struct cgroup_home mine = CGROUP_HOME_INIT;
+    struct err e = ERR_INIT;
+    if (cgroup_begin(&mine, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(access(path, F_OK), 0); /* it lives */
+    assert_int_equal(kill(scene, 0), 0);
+    cgroup_end(&mine);
+    assert_int_equal(kill(worker, SIGKILL), 0);
+    (void)boxed_wait(worker);
+    assert_int_equal(access(path, F_OK), 0);
+    if (cgroup_begin(&mine, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_true(WIFSIGNALED(boxed_wait(scene)));
+    cgroup_end(&mine);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void test_home_goes(void **state)
@@ -170,9 +273,9 @@ int main(void)
         return cmocka_run_group_tests(tests, NULL, NULL);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_processes_and_end),
-        cmocka_unit_test(test_cpu),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_processes_and_end),
+        cmocka_unit_test(test_memory_above), cmocka_unit_test(test_cpu),
+        cmocka_unit_test(test_cpu_percent),  cmocka_unit_test(test_dead_worker_is_swept),
         cmocka_unit_test(test_home_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,61 @@
+"""A worker whose machine gives it a cgroup v2 (scripts/vm-check runs it in one)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import house
+import pytest
+from conftest import WorkerMaker
+from house import GOOD, MANIMD, Queue
+
+# Faster than the watch looks: the kernel must be the one that strikes.
+EATS = GOOD.replace("self.wait(0.3)", "self.wait(0.1); held = b'x' * (3 << 30)")
+ENDLESS = GOOD.replace("self.wait(0.3)", "while True: self.play(square.animate.rotate(1), run_time=0.2)")
+
+
+def doctor() -> dict[str, dict[str, str]]:
+    """What this machine has."""
+    done = subprocess.run([str(MANIMD), "doctor", "--json"], capture_output=True, text=True, env=house.environment())
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cgroup() -> None:
+    """Only where there is one."""
+    found = doctor()["box.cgroup"]
+    if found["state"] != "ok":
+        pytest.skip(f"not applicable: manimd doctor: box.cgroup: {found['detail']}")
+
+
+def test_what_the_kernel_kills_is_a_memory_limit(queue: Queue, start_worker: WorkerMaker) -> None:
+    """memory.max strikes between two looks: the job's fault, and it is said who did it."""
+    start_worker(sandbox="standard").ready()
+    result = queue.result(queue.push(EATS, memory_mb=1024))
+    assert result["outcome"] == "memory_limit", result
+    assert "memory_mb" in result["error"]["message"]
+    assert result["peak_memory_bytes"] < 1200 << 20, result
+
+
+def test_the_record_says_what_the_cpu_is_held_to(queue: Queue, start_worker: WorkerMaker) -> None:
+    """cpu.max is in force, and 0 when nobody asked for it."""
+    start_worker(cpu_percent=50).ready()
+    bound = queue.result(queue.push())
+    assert (bound["outcome"], bound["sandbox"]["cpu_percent"]) == ("completed", 50), bound
+    assert bound["sandbox"]["layers"]["cpu"] == "active"
+
+
+def test_a_killed_workers_cgroups_are_swept(queue: Queue, start_worker: WorkerMaker) -> None:
+    """SIGKILL in mid-render leaves a home; the next worker removes it, and its own."""
+    worker = start_worker(lease_ms=2000).ready()
+    job_id = queue.push(ENDLESS)
+    house.until("it renders", lambda: queue.hash(job_id).get("progress"))
+    leaves = [path for home in house.cgroups(worker.pid) for path in home.rglob("cgroup.procs") if path.read_text()]
+    assert {path.parent.name for path in leaves} == {"scene", "encoder"}, leaves
+    worker.kill()
+    assert house.cgroups(worker.pid), "nothing to be swept"
+    start_worker(lease_ms=2000).ready()
+    assert house.cgroups(worker.pid) == []
+    house.manimd("cancel", job_id, redis=queue.redis)
+    assert queue.result(job_id)["outcome"] == "cancelled"
