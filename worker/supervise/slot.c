@@ -313,7 +313,7 @@ void slot_abandon(struct slot *slot, int64_t within_ms)
     if (slot->child.pid > 0) {
         signal_stage(slot, SIGKILL);
         (void)waitpid(slot->child.pid, NULL, 0); /* SIGKILL is not refused */
-        loop_unwatch(spec->loop, &slot->child.watch);
+        loop_child_forget(&slot->child);
     }
     slot_close_report(slot);
     loop_timer_cancel(spec->loop, &slot->deadline);

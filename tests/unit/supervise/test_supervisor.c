@@ -368,6 +368,25 @@ static void test_orphans_are_reaped(void **state)
     assert_int_equal(reaped, 2);
 }
 
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void test_whoever_goes_takes_his_descriptors_along(void **state)
+{
+    struct bed *bed = *state;
+    int before = open_descriptors();
+    start(bed, "# fake: hang 1\n");
+    run_until_rendering(bed);
+    bed->supervisor = supervisor_free(bed->supervisor);
+    assert_int_equal(kill(bed->stage_pid, 0), -1);
+    assert_int_equal(open_descriptors(), before - 1); /* its work directory */
+}
+
 static void test_missing_program(void **state)
 {
     struct bed *bed = *state;
@@ -444,6 +463,7 @@ int main(void)
         TEST(test_report_waits),
         TEST(test_slot_is_free_only_when_empty),
         TEST(test_orphans_are_reaped),
+        TEST(test_whoever_goes_takes_his_descriptors_along),
         TEST(test_missing_program),
         TEST(test_sweep),
     };
