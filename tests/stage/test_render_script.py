@@ -72,3 +72,16 @@ def test_an_error_in_a_sibling_names_the_siblings_line(
     error = render_script(folder, monkeypatch).error
     assert error["message"] == "ValueError: no"
     assert error["file"] == "helper.py" and "raise ValueError('no')" in error["excerpt"]
+
+
+def test_a_file_too_large_to_copy_is_not_left_out_in_silence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder / "film.bin").open("w") as film:
+        film.truncate((256 << 20) + 1)
+    private = not folder.stat().st_mode & 0o005
+    ended = render_script(folder, monkeypatch)
+    if private:
+        assert ended.outcome == "host_error" and "too large to copy" in ended.error["message"]
+    else:
+        assert ended.outcome == "completed"

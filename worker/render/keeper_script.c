@@ -58,7 +58,7 @@ static int too_large(const struct copy *c, const char *dir, struct err *e)
                    dir);
 }
 
-static int copy_file(struct copy *c, const FTSENT *f, const char *name, struct err *e)
+static int copy_file(const struct copy *c, const FTSENT *f, const char *name, struct err *e)
 {
     own_fd int from = open(f->fts_accpath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     own_fd int to = openat(c->to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -72,8 +72,6 @@ static int copy_file(struct copy *c, const FTSENT *f, const char *name, struct e
             break; /* it became shorter */
         left -= n;
     }
-    c->bytes += f->fts_statp->st_size;
-    c->files++;
     return 0;
 }
 
@@ -95,8 +93,11 @@ static int copy_entry(struct copy *c, FTS *tree, FTSENT *f, struct err *e)
         return 0;
     }
     const char *name = f->fts_path + c->from_length + 1;
-    if (f->fts_info == FTS_F && f->fts_statp->st_size <= COPY_MAX_BYTES)
-        return copy_file(c, f, name, e);
+    if (f->fts_info == FTS_F) {
+        c->bytes += f->fts_statp->st_size;
+        c->files++;
+        return c->bytes > COPY_MAX_BYTES ? 0 : copy_file(c, f, name, e); /* too_large() asks */
+    }
     if (f->fts_info != FTS_D)
         return 0; /* links, devices, what cannot be read */
     c->files++;
