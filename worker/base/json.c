@@ -10,6 +10,7 @@
 #include "buf.h"
 #include "err.h"
 #include "own.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -31,40 +32,12 @@ struct scan {
     const char *wrong;         /* what is wrong at `at`, once something is */
 };
 
-/* Length of the well-formed sequence at `s`, 0 when there is none. The bounds
- * of the second byte keep out overlong forms, surrogates and what is beyond
- * U+10FFFF. Source: The Unicode Standard, table 3-7. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-    static const struct {
-        unsigned char first, last, second_low, second_high, length;
-    } forms[] = {
-        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
-        if (s[0] < forms[f].first || s[0] > forms[f].last)
-            continue;
-        size_t length = forms[f].length;
-        if (length > left)
-            return 0;
-        if (length > 1 && (s[1] < forms[f].second_low || s[1] > forms[f].second_high))
-            return 0;
-        for (size_t i = 2; i < length; i++)
-            if ((s[i] & 0xc0) != 0x80)
-                return 0;
-        return length;
-    }
-    return 0;
-}
-
 /* Offset of the first byte that is not UTF-8, `bytes` when all is well. */
 static size_t utf8_end(const char *text, size_t bytes)
 {
     size_t at = 0;
     while (at < bytes) {
-        size_t length = utf8_length((const unsigned char *)text + at, bytes - at);
+        size_t length = utf8_length(text + at, bytes - at);
         if (!length)
             break;
         at += length;
@@ -438,7 +411,7 @@ static size_t quote_one(struct buf *b, const char *s, size_t left)
         (void)buf_printf(b, "\\u%04x", (unsigned)*s);
         return 1;
     }
-    size_t length = utf8_length((const unsigned char *)s, left);
+    size_t length = utf8_length(s, left);
     if (length == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0) {
         (void)buf_printf(b, "\\u00%02x", (unsigned char)s[1]); /* a control of ISO 6429 */
         return 2;

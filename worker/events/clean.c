@@ -3,28 +3,7 @@
 #include <string.h>
 
 #include "../base/own.h"
-
-/* Overlong forms, surrogates, above U+10FFFF: told by the second byte. */
-static bool is_forbidden(const unsigned char *s)
-{
-    return (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-           (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f);
-}
-
-/* Length of the UTF-8 character at `s`, 0 when there is none: no overlong
- * forms, no surrogates, nothing above U+10FFFF (RFC 3629, §4). */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t bytes = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < bytes; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return is_forbidden(s) ? 0 : bytes;
-}
+#include "../base/utf8.h"
 
 static bool is_control(const unsigned char *s)
 {
@@ -33,7 +12,7 @@ static bool is_control(const unsigned char *s)
 
 static size_t clean_one(const unsigned char *s, bool one_line, char *ret, size_t *ret_used)
 {
-    size_t bytes = utf8_length(s);
+    size_t bytes = utf8_length((const char *)s, 4);
     *ret_used = bytes ? bytes : 1;
     if (*s == '\n' || *s == '\t') {
         *ret = one_line ? ' ' : (char)*s;

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/utf8.h"
+
 #define READ_BYTES (16 * 1024)
 
 static void add_part(struct lines *l, const char *data, size_t bytes)
@@ -41,31 +43,6 @@ int lines_read(struct lines *l, int fd, void (*on_line)(void *arg, char *line), 
     return 1;
 }
 
-/* The length of the UTF-8 sequence at `s` and its code point; 0: not one. */
-static size_t utf8_at(const unsigned char *s, size_t left, uint32_t *ret_point)
-{
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t least;
-    } kinds[] = {{0x80, 0, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-    for (size_t n = 1; n <= 4 && n <= left; n++) {
-        if ((s[0] & kinds[n - 1].mask) != kinds[n - 1].lead)
-            continue;
-        uint32_t point = s[0] & (unsigned char)~kinds[n - 1].mask;
-        for (size_t i = 1; i < n; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return 0;
-            point = point << 6 | (s[i] & 0x3f);
-        }
-        bool surrogate = point >= 0xd800 && point <= 0xdfff;
-        if (point < kinds[n - 1].least || point > 0x10ffff || surrogate)
-            return 0;
-        *ret_point = point;
-        return n;
-    }
-    return 0;
-}
-
 /* Controls of C0 and C1, and the marks that turn text around. */
 static bool unwelcome(uint32_t point)
 {
@@ -79,14 +56,13 @@ size_t text_clean(char *text, size_t bytes)
 {
     size_t out = 0;
     for (size_t at = 0; at < bytes;) {
-        uint32_t point = 0;
-        size_t n = utf8_at((unsigned char *)text + at, bytes - at, &point);
+        size_t n = utf8_length(text + at, bytes - at);
         if (n == 0) {
             text[out++] = '?';
             at++;
             continue;
         }
-        if (!unwelcome(point)) {
+        if (!unwelcome(utf8_point(text + at, n))) {
             memmove(text + out, text + at, n);
             out += n;
         }
