@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@
 #define SHOWN_BYTES 60 /* of an asset's path */
 #define GRACE_MS 5000  /* beyond the deadline, for a fetcher that keeps it */
 #define EMPTY_WITHIN_MS 3000
+#define EXIT_WITHIN_MS 3000 /* of a fetcher that has said all */
 
 struct fetch {
     const struct job *job;
@@ -201,6 +203,15 @@ static void wait_for_fetcher(struct fetch *f)
         kill_fetcher(f);
 }
 
+/* It has nothing left to do; one that somebody has taken over may stay. */
+static void wait_for_exit(const struct fetch *f)
+{
+    own_fd int pid_fd = pidfd_open(f->pid, 0);
+    struct pollfd ended = {.fd = pid_fd, .events = POLLIN};
+    if (pid_fd < 0 || poll(&ended, 1, EXIT_WITHIN_MS) != 1)
+        kill_fetcher(f);
+}
+
 /* ---- what it left ---- */
 
 static int hear_verdict(struct fetch *f, int status, struct err *e)
@@ -216,7 +227,8 @@ static int hear_verdict(struct fetch *f, int status, struct err *e)
         return err_set(e, OUTCOME_fetch_failed, FAULT_HOST, "the fetching process %s %d",
                        WIFSIGNALED(status) ? "was killed by signal" : "ended oddly, with",
                        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    f->requests = (int64_t)json_num(said, "requests", 0);
+    double requests = json_num(said, "requests", 0);
+    f->requests = requests > 0 && requests < 1e9 ? (int64_t)requests : 0;
     int outcome = outcome_from_name(json_str(said, "outcome"));
     bool known = outcome == OUTCOME_completed || outcome == OUTCOME_source_rejected ||
                  outcome == OUTCOME_fetch_failed || outcome == OUTCOME_sandbox_setup;
@@ -294,6 +306,7 @@ static int fetch_all(struct fetch *f, const sigset_t *before, struct err *e)
     if (boxed < 0 || make_place(f, e) < 0 || start_fetcher(f, before, e) < 0)
         return OUTCOME_host_error;
     wait_for_fetcher(f);
+    wait_for_exit(f);
     while (waitpid(f->pid, &status, 0) < 0 && errno == EINTR)
         ;
     f->pid = 0;
