@@ -88,9 +88,19 @@ static void fetch_digest(struct look *l)
 
 /* ---- one id ---- */
 
+/* A stranger's id may hold whatever bytes, a terminal's commands too. */
+static char *key_shown(const char *id)
+{
+    char *key = own_printf("job:%.100s", id);
+    for (char *c = key; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
+    return key;
+}
+
 static void tell_judged(struct fsck *f, const struct look *l, const struct reply *reply)
 {
-    own_free char *key = own_printf("job:%.100s", l->id);
+    own_free char *key = key_shown(l->id);
     bool mended = strcmp(reply->verdict, "mended") == 0;
     const struct fsck_finding finding = {
         .id = l->stranger ? "" : l->id,

@@ -132,6 +132,7 @@ static const struct damage {
      NULL,
      NULL},
     {{"ZADD " KEY("ready") " 5 ../x"}, {"job:../x bad_id"}, NULL, NULL},
+    {{"ZADD " KEY("ready") " 5 \x1b[2J\xff"}, {"job:?[2J? bad_id"}, NULL, NULL},
     {{"ZADD " KEY(
          "ready") " 5 waits.................................................................."
                   "........................................"},
