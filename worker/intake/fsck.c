@@ -216,7 +216,7 @@ static void take_job(struct fsck *f, const redisReply *key)
         start_look(f, id, key->len - prefix);
         return;
     }
-    own_free char *shown = own_printf("job:%.100s", id);
+    own_free char *shown = key_shown(id);
     tell_left(f, shown, "bad_id", "no job can have this id, somebody else wrote it: delete it");
 }
 

@@ -223,17 +223,19 @@ static void leaves_to_a_person(void **state)
     doing(&w, "SET " JOB("theirs") " value");
     doing(&w, "SET " JOB("waits") " value");
     doing(&w, "HSET " KEY("job:../up") " a b");
+    doing(&w, "HSET " KEY("job:\x1b[2J") " a b");
     doing(&w, "HDEL " JOB("runs") " payload");
     check(&w, true, &seen);
     assert_true(saw(&seen, "job:theirs wrong_type"));
     assert_true(saw(&seen, "job:waits wrong_type,no_job"));
     assert_true(saw(&seen, "job:../up bad_id"));
+    assert_true(saw(&seen, "job:?[2J bad_id"));
     assert_true(saw(&seen, "job:runs half_gone"));
-    assert_int_equal(seen.counts.left, 4);
+    assert_int_equal(seen.counts.left, 5);
     assert_int_equal(world_int(&w, "STRLEN %s", JOB("theirs"), ""), 5);
     assert_string_equal(world_where(&w, "waits"), "");
     check(&w, true, &seen);
-    assert_int_equal(seen.counts.found, 4); /* said again, nothing else */
+    assert_int_equal(seen.counts.found, 5); /* said again, nothing else */
     finish(&w, w.claims[w.claimed - 1], OUTCOME_completed, RESULT);
     WAIT_FOR(&w, world_is(&w, "runs", "completed")); /* its worker could, and did */
 
