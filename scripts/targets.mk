@@ -105,6 +105,9 @@ install: all ## to PREFIX (/usr/local): bin, libexec, share
 	install -d $(DESTDIR)$(PREFIX)/share/manimd/harness
 	install -m 644 worker/render/harness/*.py $(DESTDIR)$(PREFIX)/share/manimd/harness/
 	install -m 755 $(NATIVE) $(DESTDIR)$(PREFIX)/share/manimd/harness/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' systemd/manimd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/manimd.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/manimd.service
 
 .PHONY: help
 help: ## this list

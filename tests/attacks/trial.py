@@ -13,6 +13,7 @@ from scene_file import SceneFile
 from targets import Targets
 
 SIZE = {"width": 128, "height": 72, "fps": 10}
+TIMES = ("timeout_s", "cpu_s")  # of a job
 PATIENCE_S = 150.0 * fields.house.SLOWER
 
 
@@ -55,7 +56,8 @@ class Trial:
         place = self.field.directory / "outside" / job_id
         targets = Targets(place, f"{self.field.token}-{self._count}", scene.prepare)
         known = self.field.known() | targets.known
-        job: dict[str, Any] = {"id": job_id, "code": scene.code(known), "notify": True} | SIZE | scene.job
+        asked = {k: round(v * fields.house.SLOWER) if k in TIMES else v for k, v in scene.job.items()}
+        job: dict[str, Any] = {"id": job_id, "code": scene.code(known), "notify": True} | SIZE | asked
         self.running[job_id] = Running(scene, job_id, targets, fields.now())
         self.field.queue.push_raw(json.dumps(job))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 
 import house
 import pytest
 from conftest import WorkerMaker
 from house import GOOD, MANIMD, Queue
 
+UNIT = Path(os.environ.get("MANIMD_TEST_AS_UNIT", "/nowhere"))  # as scripts/vm-check --unit makes it
 # Faster than the watch looks: the kernel must be the one that strikes.
 EATS = GOOD.replace("self.wait(0.3)", "self.wait(0.1); held = b'x' * (3 << 30)")
 ENDLESS = GOOD.replace("self.wait(0.3)", "while True: self.play(square.animate.rotate(1), run_time=0.2)")
@@ -59,3 +62,26 @@ def test_a_killed_workers_cgroups_are_swept(queue: Queue, start_worker: WorkerMa
     assert house.cgroups(worker.pid) == []
     house.manimd("cancel", job_id, redis=queue.redis)
     assert queue.result(job_id)["outcome"] == "cancelled"
+
+
+def test_a_delegated_worker_leaves_its_place_as_it_was(queue: Queue, start_worker: WorkerMaker) -> None:
+    """As systemd/manimd.service has it: it moves into a leaf of its own, and out of it again."""
+    if not UNIT.is_dir():
+        pytest.skip("not applicable: $MANIMD_TEST_AS_UNIT: no delegated cgroup (scripts/vm-check --unit makes one)")
+    ours = Path("/proc/self/cgroup").read_text().rpartition("0::")[2].strip()
+    (UNIT / "cgroup.procs").write_text("0")
+    try:
+        worker = start_worker(sandbox="strong", cpu_percent=100)
+    finally:
+        (UNIT.parent / ours.lstrip("/") / "cgroup.procs").write_text("0")
+    worker.ready()
+    job_id = queue.push(ENDLESS)
+    house.until("it renders", lambda: queue.hash(job_id).get("progress"))
+    job = next(UNIT.glob("box-*"))
+    assert str(worker.pid) in (UNIT / "worker/cgroup.procs").read_text().split()
+    assert (job / "cpu.max").read_text() == "100000 100000\n"
+    assert "max\n" not in ((job / leaf / "memory.max").read_text() for leaf in ("scene", "encoder"))
+    house.manimd("cancel", job_id, redis=queue.redis)
+    assert queue.result(job_id)["sandbox"]["level"] == "strong"
+    assert worker.stop() == 0
+    assert [path.name for path in UNIT.iterdir() if path.is_dir()] == []

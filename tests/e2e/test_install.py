@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import house
+import pytest
 from house import BUILD, GOOD, ROOT, environment, plays
 
 
@@ -27,6 +29,17 @@ def strings(value: object) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def test_systemd_understands_the_unit(directory: Path) -> None:
+    """Every line of it, by systemd's own words."""
+    verifier = shutil.which("systemd-analyze")
+    if not verifier:
+        pytest.skip("not applicable: systemd-analyze: not installed (package systemd)")
+    unit = directory / "manimd.service"
+    unit.write_text((ROOT / "systemd/manimd.service").read_text().replace("/usr/local/bin/manimd", "/bin/true"))
+    done = subprocess.run([verifier, "verify", str(unit)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_installed_manimd_renders_with_what_was_installed(directory: Path) -> None:
     """It uses nothing of the source tree."""
     directory.chmod(0o755)
@@ -37,6 +50,7 @@ def test_the_installed_manimd_renders_with_what_was_installed(directory: Path) -
     files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
     assert {"bin/manimd", "libexec/manimd-encode", "share/manimd/harness/zygote.py"} <= files
     manimd = prefix / "bin" / "manimd"
+    assert f"ExecStart={manimd} work" in (prefix / "lib/systemd/system/manimd.service").read_text()
     (directory / "good.py").write_text(GOOD)
     tmp = directory / "tmp"
     tmp.mkdir(mode=0o711)
