@@ -327,6 +327,9 @@ static int check_sandbox(struct worker *w, struct err *e)
     if (box_describe(level, layers, &text) == 0)
         w->sandbox = own_printf(STAGE_ENV_SANDBOX "=%s", buf_str(&text));
     int wanted = box_level_from_name(w->spec.config->sandbox);
+    const struct box_layer_report *cpu = &layers[LAYER_CPU];
+    if (w->spec.config->cpu_percent && cpu->state != LAYER_ACTIVE)
+        log_at(LOG_WARN, "cpu_percent cannot be kept here: %s", cpu->reason);
     if ((int)level >= wanted)
         return layers[LAYER_CGROUP].state == LAYER_ACTIVE ? cgroup_begin(&w->cgroup, e) : 0;
     const char *why = "";
