@@ -8,8 +8,9 @@
  *
  * SPEC.json (the keeper's, read before the seal): {"width", "height",
  * "fps_num", "fps_den", "transparent", "outputs": ["mp4", …], "frame_log":
- * bool, "uid", "gid", "level", "namespaces": bool, "cgroup": path of a leaf or "", "limits": {"output_bytes",
- * "frames", "wall_ms", "memory_bytes"}, "job_id", "title"}
+ * bool, "uid", "gid", "level", "namespaces": bool, "cgroup": path of a leaf or
+ * "", "limits": {"output_bytes", "frames", "wall_ms", "memory_bytes"}, "job_id",
+ * "title"}
  * and, as it likes, "threads": of x264; absent or 0 means one a core, ≤ 12.
  * "memory_bytes" is the job's; the box gets more where x264 needs more.
  * Width and height must be even for mp4 (4:2:0 has one colour for 2×2 pixels).
