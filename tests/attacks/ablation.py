@@ -16,10 +16,9 @@ from judge import Verdict
 from scene_file import SceneFile
 from trial import Trial
 
-LEVEL = "standard"
 # Which steps are left out, and whether some scene must notice. Capabilities go
 # with the uid in any case: emptying them again is a second line.
-ROWS = {
+STANDARD = {
     "nothing": False,
     "descriptors": True,
     "rlimits": True,
@@ -33,11 +32,23 @@ ROWS = {
     "uid,capabilities,landlock,seccomp": True,
     "uid,capabilities,no_new_privs,landlock,seccomp": True,
 }
+# With namespaces around all of it, much of what Landlock stops is not even there.
+HOST = {
+    "nothing": False,
+    "namespaces": False,
+    "uid,capabilities": True,
+    "landlock": False,
+    "seccomp": True,
+    "landlock,seccomp": True,
+    "namespaces,landlock,seccomp": True,
+}
+ROWS = {"standard": STANDARD, "host": HOST}
+TITLES = {"standard": "at level `standard`", "host": "at level `standard` with this host's namespaces"}
 # Those whose aims the seal stands against; the watch, TeX's settings, the encoder
 # and the deadline stand against the others'.
 FAMILIES = ("control", "secrets", "files", "network", "processes", "kernel", "residue")
+PATIENCE_S = 75.0  # all scenes have 40 s at most, and a slot must not be held for longer
 DOCUMENT = house.ROOT / "docs" / "attacks.md"
-BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
 
 
 def build_without(build: Path, layers: str) -> Path:
@@ -51,7 +62,8 @@ def build_without(build: Path, layers: str) -> Path:
 class Row:
     """What came of one build."""
 
-    def __init__(self, layers: str, must_notice: bool) -> None:
+    def __init__(self, place: str, layers: str, must_notice: bool) -> None:
+        self.place = place
         self.layers = layers
         self.must_notice = must_notice
         self.broke: list[str] = []
@@ -67,7 +79,7 @@ class Row:
 
     def file(self, build: Path) -> Path:
         """Where it is kept, so that rows can be run one at a time."""
-        return build / "ablation" / f"{self.layers.replace(',', '+')}.json"
+        return build / "ablation" / f"{self.place}-{self.layers.replace(',', '+')}.json"
 
     def save(self, build: Path) -> None:
         """Keep it."""
@@ -95,18 +107,19 @@ class Row:
 
 
 def run_row(row: Row, build: Path, scenes: list[SceneFile]) -> None:
-    """A field without these layers; a worker that dies is followed by another."""
+    """A field without these layers; a worker that dies is followed by another, as
+    is one whose slots a scene holds that the box did not hold."""
     product = build if row.layers == "nothing" else build_without(build, row.layers)
     todo = list(scenes)
     while todo:
         try:
-            field = fields.Field(fields.PLACES[LEVEL], product)
+            field = fields.Field(fields.PLACES[row.place], product)
         except house.Impatient as error:  # not even an honest scene was let in
             row.otherwise = [f"{s.title} (never ran)" for s in scenes]
             row.left.append(str(error)[:200])
             return
         try:
-            verdicts = Trial(field, row.take).run(todo)
+            verdicts = Trial(field, row.take, PATIENCE_S).run(todo)
             row.left += field.stop()
         finally:
             field.close()
@@ -127,7 +140,7 @@ def cell(titles: list[str]) -> str:
 
 def table(rows: list[Row], scenes: list[SceneFile]) -> str:
     """The part of docs/attacks.md between its marks."""
-    lines = [f"{len(scenes)} scenes at level `{LEVEL}`, the box built without:", ""]
+    lines = [f"{len(scenes)} scenes {TITLES[rows[0].place]}, the box built without:", ""]
     lines += ["| left out | broke out | which | ended otherwise |", "|---|---|---|---|"]
     for row in rows:
         refused = len(row.otherwise) >= len(scenes)
@@ -139,21 +152,27 @@ def table(rows: list[Row], scenes: list[SceneFile]) -> str:
     return "\n".join(lines)
 
 
-def write(text: str) -> None:
-    """Replace what is between the marks."""
+def write(place: str, text: str) -> None:
+    """Replace what is between the place's marks."""
+    begin, end = (f"<!-- ablation {place}: {word} -->" for word in ("begin", "end"))
     page = DOCUMENT.read_text()
-    head, _, rest = page.partition(BEGIN)
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+    head, _, rest = page.partition(begin)
+    DOCUMENT.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
 
 
-def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool) -> int:
+def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool, place: str = "standard") -> int:
     """All rows; 1 when a layer could be left out unseen."""
-    chosen = [s for s in scenes if s.ablation and LEVEL in s.levels and s.family in FAMILIES]
+    missing = fields.places_here(build)[place]
+    if missing:
+        print(f"ablation {place}: {missing}")
+        return 0
+    level = fields.PLACES[place].level
+    chosen = [s for s in scenes if s.ablation and level in s.levels and s.family in FAMILIES]
     rows = []
-    for layers, must_notice in ROWS.items():
+    for layers, must_notice in ROWS[place].items():
         if only not in (None, layers):
             continue
-        row = Row(layers, must_notice)
+        row = Row(place, layers, must_notice)
         run_row(row, build, chosen)
         rows.append(row)
         if document:  # all scenes
@@ -162,9 +181,9 @@ def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool) 
         print(f"{word} without {layers}: {len(row.broke)} broke out, {len(row.otherwise)} ended otherwise", flush=True)
         for each in [*row.broke, *row.otherwise, *row.left]:
             print(f"       {each[:200]}", flush=True)
-    saved = [Row(layers, must).load(build) for layers, must in ROWS.items()]
+    saved = [Row(place, layers, must).load(build) for layers, must in ROWS[place].items()]
     if document and all(saved):
-        write(table([row for row in saved if row], chosen))
+        write(place, table([row for row in saved if row], chosen))
     failed = sum(not row.well for row in rows)
     print(f"\nattacks-ablation: {len(rows) - failed} passed, {failed} failed")
     return 1 if failed else 0

@@ -158,7 +158,7 @@ def main() -> int:
     random.Random(arguments.seed).shuffle(scenes)
     if arguments.ablation:
         document = not (arguments.family or arguments.scene)
-        return ablation.run(build, scenes, arguments.without, document)
+        return ablation.run(build, scenes, arguments.without, document, arguments.level or "standard")
     chosen = wanted(arguments, scenes)
     here = fields.places_here(build)
     teller = Teller(arguments.json, sum(len(of) + 1 for place, of in chosen.items() if not here[place]))

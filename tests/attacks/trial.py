@@ -30,9 +30,11 @@ class Running:
 class Trial:
     """One field's worth of scenes."""
 
-    def __init__(self, field: fields.Field, tell: Callable[[Verdict], None]) -> None:
+    def __init__(self, field: fields.Field, tell: Callable[[Verdict], None], patience_s: float = PATIENCE_S) -> None:
         self.field = field
         self.tell = tell
+        self.patience_s = patience_s
+        self.stuck = False  # a scene without any result may hold its slot for ever
         self.running: dict[str, Running] = {}
         self.verdicts: list[Verdict] = []
         self._count = 0
@@ -42,7 +44,7 @@ class Trial:
         for scene in sorted(scenes, key=lambda s: (s.alone, s.title if s.alone else "")):
             while len(self.running) >= (1 if scene.alone else fields.SLOTS - 1):
                 self.collect()
-            if not self.field.alive():
+            if not self.field.alive() or (self.stuck and self.patience_s < PATIENCE_S):
                 break
             self.push(scene)
         while self.running:
@@ -64,13 +66,14 @@ class Trial:
     def collect(self) -> None:
         """Wait for the next result."""
         keys = [f"{fields.house.QUEUE}:wait:{job_id}" for job_id in self.running]
-        deadline = fields.now() + PATIENCE_S
+        deadline = fields.now() + self.patience_s
         popped = None
         while popped is None and fields.now() < deadline and self.field.alive():
             with self.field.redis.connect() as db:
                 popped = db("BLPOP", *keys, 1)
         if popped is None:
             why = "no result" if self.field.alive() else "the worker is dead"
+            self.stuck = True
             for running in [*self.running.values()]:
                 self.judge(running, {"outcome": why})
             return
