@@ -93,6 +93,13 @@ class Row:
         self.broke, self.otherwise, self.left = json.loads(self.file(build).read_text())
         return self
 
+    def tell(self) -> None:
+        """For whoever watches."""
+        word = "ok  " if self.well else "FAIL"
+        print(f"{word} without {self.layers}: {len(self.broke)} broke out, {len(self.otherwise)} ended otherwise")
+        for each in [*self.broke, *self.otherwise, *self.left]:
+            print(f"       {each[:200]}", flush=True)
+
     @property
     def noticed(self) -> bool:
         """Whether anybody saw that something is missing."""
@@ -168,19 +175,12 @@ def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool, 
         return 0
     level = fields.PLACES[place].level
     chosen = [s for s in scenes if s.ablation and level in s.levels and s.family in FAMILIES]
-    rows = []
-    for layers, must_notice in ROWS[place].items():
-        if only not in (None, layers):
-            continue
-        row = Row(place, layers, must_notice)
+    rows = [Row(place, layers, must) for layers, must in ROWS[place].items() if only in (None, layers)]
+    for row in rows:
         run_row(row, build, chosen)
-        rows.append(row)
         if document:  # all scenes
             row.save(build)
-        word = "ok  " if row.well else "FAIL"
-        print(f"{word} without {layers}: {len(row.broke)} broke out, {len(row.otherwise)} ended otherwise", flush=True)
-        for each in [*row.broke, *row.otherwise, *row.left]:
-            print(f"       {each[:200]}", flush=True)
+        row.tell()
     saved = [Row(place, layers, must).load(build) for layers, must in ROWS[place].items()]
     if document and all(saved):
         write(place, table([row for row in saved if row], chosen))

@@ -80,6 +80,7 @@ static bool read_stat(struct sweep_process *p)
         return false;
     at += 2;
     p->zombie = *at == 'Z' || *at == 'X';
+    p->running = *at == 'R';
     long long field[STAT_FIELDS] = {0};
     for (int i = STAT_STATE; i < STAT_FIELDS && at; i++) {
         field[i] = i == STAT_STATE ? 0 : strtoll(at, NULL, 10);
@@ -138,6 +139,8 @@ static int list(struct sweep *s, uid_t uid, bool any)
         struct sweep_process p = {.pid = (pid_t)strtol(d->d_name, NULL, 10), .inside = !any};
         if (read_stat(&p))
             add(s, &p);
+        else
+            s->ghosts += !any;
     }
     return 0;
 }
@@ -176,6 +179,7 @@ static void keep_descendants(struct sweep *s, pid_t reaper_pid)
 int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
 {
     s->count = 0;
+    s->ghosts = 0;
     int rc = list(s, uid, uid == 0);
     if (rc == 0 && uid == 0)
         keep_descendants(s, reaper_pid);

@@ -12,7 +12,7 @@
 
 struct sweep_process {
     pid_t pid, ppid, group;
-    bool zombie;
+    bool zombie, running;
     int tasks;
     int64_t cpu_ticks; /* its own and of the children that it reaped */
     int64_t own_ticks; /* its own */
@@ -23,6 +23,7 @@ struct sweep_process {
 struct sweep {
     struct sweep_process *all;
     int count, capacity;
+    int ghosts; /* of the box's uid, that ended between being listed and looked at */
 };
 #define SWEEP_INIT \
     {              \

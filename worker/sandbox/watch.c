@@ -163,8 +163,8 @@ static bool disk_over(struct box_watch *w, const struct sweep *s, int64_t now_ms
            (w->limits.files > 0 && w->usage.files > w->limits.files);
 }
 
-/* Both ways to count are too low, never too high: see spent.h. */
-static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s)
+/* Both ways to count are too low, not too high (but by chance): see spent.h. */
+static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s, int64_t now_ms)
 {
     int64_t ticks = sweep_cpu_ticks(w->init_pid);
     for (int i = 0; i < s->count; i++)
@@ -173,7 +173,7 @@ static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s)
         w->spent = own_calloc(1, sizeof *w->spent);
     int64_t second = sysconf(_SC_CLK_TCK);
     int64_t reaped_ms = ticks * 1000 / second + w->cpu_ms_reaped;
-    int64_t seen_ms = spent_look(w->spent, s) * 1000 / second;
+    int64_t seen_ms = spent_look(w->spent, s, now_ms);
     if (seen_ms < reaped_ms)
         seen_ms = reaped_ms;
     if (w->cgroup_fd <= 0)
@@ -183,10 +183,10 @@ static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s)
     return exact.cpu_ms > seen_ms ? exact.cpu_ms : seen_ms;
 }
 
-static void count(struct box_watch *w, const struct sweep *s)
+static void count(struct box_watch *w, const struct sweep *s, int64_t now_ms)
 {
     struct box_usage *u = &w->usage;
-    int64_t cpu_ms = cpu_used_ms(w, s);
+    int64_t cpu_ms = cpu_used_ms(w, s, now_ms);
     u->processes = 0;
     for (int i = 0; i < s->count; i++)
         u->processes += s->all[i].tasks;
@@ -201,10 +201,11 @@ enum outcome box_watch_look(struct box_watch *w)
 {
     own_sweep struct sweep s = SWEEP_INIT;
     int64_t before_bytes = w->usage.memory_bytes;
+    int64_t now_ms = clock_now_ms(); /* of the sweep, which is what is sampled */
     if (sweep_look(&s, w->uid, w->reaper_pid) < 0)
         return OUTCOME_host_error;
-    count(w, &s);
-    int64_t now_ms = clock_now_ms();
+    count(w, &s, now_ms);
+    now_ms = clock_now_ms();
     w->pause_ms = pause_for(w, before_bytes, now_ms);
     w->looked_ms = now_ms;
     if (w->limits.processes > 0 && w->usage.processes > w->limits.processes)

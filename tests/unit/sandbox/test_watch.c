@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static struct boxed box;
@@ -238,6 +239,39 @@ static int move_about(void *arg)
     return 0;
 }
 
+/* Each lives for less than the time between two looks. */
+static void burn_a_moment(int milliseconds)
+{
+    pid_t pid = fork();
+    struct timespec used;
+    if (pid == 0) {
+        do
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+        while (used.tv_nsec < milliseconds * 1000000L);
+        _exit(0);
+    }
+    (void)waitpid(pid, NULL, 0); /* where SIGCHLD is ignored: until it is gone */
+}
+
+static int burn_moments_unwaited(void *arg)
+{
+    (void)arg;
+    signal(SIGCHLD, SIG_IGN);
+    for (;;)
+        burn_a_moment(4);
+    return 0;
+}
+
+#define MOMENTS 250
+
+static int burn_moments(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < MOMENTS; i++)
+        burn_a_moment(4);
+    return 0;
+}
+
 static int idle(void *arg)
 {
     (void)arg;
@@ -362,6 +396,46 @@ static void test_cpu_of_children_that_nobody_waits_for(void **state)
     assert_int_equal(w.cpu_ms_reaped, 0);
 }
 
+/* No look sees more than one of fifty: it stands for the others. */
+static void test_cpu_of_moments_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    struct box_watch w = LIMITS(.cpu_ms = 1500);
+    assert_int_equal(watch_it(burn_moments_unwaited, NULL, &w, NEVER), OUTCOME_cpu_limit);
+}
+
+static int64_t reaped_ms(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_CHILDREN, &u);
+    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+           (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/* Whoever waits for its children is told what they used and no more: what samples
+ * stand for comes by chance. */
+static void test_cpu_is_not_made_up(void **state)
+{
+    (void)state;
+    struct box_plan p;
+    struct box_watch w = LIMITS(.cpu_ms = NEVER, .processes = 64);
+    w.uid = box.uid;
+    w.reaper_pid = getpid();
+    int64_t before_ms = reaped_ms();
+    boxed_plan(&box, BOX_SCENE, &p);
+    pid_t pid = boxed_start(&p, burn_moments, NULL);
+    box_plan_done(&p);
+    while (waitpid(pid, NULL, WNOHANG) == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        assert_int_equal(box_watch_look(&w), OUTCOME_completed);
+    }
+    int64_t used_ms = reaped_ms() - before_ms;
+    assert_true(used_ms >= MOMENTS * 4);
+    if (w.usage.cpu_ms > used_ms + used_ms / 20)
+        fail_msg("%lld ms were used, %lld are told", (long long)used_ms, (long long)w.usage.cpu_ms);
+    box_watch_done(&w);
+}
+
 /* Whether they are seen or not: it does not last. */
 static void test_nobody_hides(void **state)
 {
@@ -424,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_disk_without_names),
         cmocka_unit_test(test_cpu),
         cmocka_unit_test(test_cpu_of_children_that_nobody_waits_for),
+        cmocka_unit_test(test_cpu_of_moments_that_nobody_waits_for),
+        cmocka_unit_test(test_cpu_is_not_made_up),
         cmocka_unit_test(test_nobody_hides),
         cmocka_unit_test(test_looks_sooner_near_the_limit),
         cmocka_unit_test(test_within_the_limits),
