@@ -52,6 +52,7 @@ KINDS = {
     "files mapped": ("resources/mapped_file", "disk_limit"),
     "control: pages shared by forks": ("control/shared_pages", "completed"),
     "shared, memfd, SysV, mlock: refused": ("resources/shared_memory_refused", "completed"),
+    "sockets, byte locks, epoll: refused": ("resources/sockets_and_locks_refused", "completed"),
 }
 IDLE = """
 import time

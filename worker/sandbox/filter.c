@@ -4,6 +4,7 @@
 #include "box.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -67,7 +68,6 @@ static const char *const common[] = {"read",
                                      "dup",
                                      "dup2",
                                      "dup3",
-                                     "fcntl",
                                      "flock",
                                      "pipe",
                                      "pipe2",
@@ -75,12 +75,6 @@ static const char *const common[] = {"read",
                                      "ppoll",
                                      "select",
                                      "pselect6",
-                                     "epoll_create",
-                                     "epoll_create1",
-                                     "epoll_ctl",
-                                     "epoll_wait",
-                                     "epoll_pwait",
-                                     "epoll_pwait2",
                                      "eventfd",
                                      "eventfd2",
                                      "munmap",
@@ -324,6 +318,13 @@ static const char *const placing[] = {"mbind", "set_mempolicy", "set_mempolicy_h
 /* Its pages may be in nobody's resident set, so they are counted: held.c. */
 static const char *const anonymous_files[] = {"memfd_create", NULL};
 
+/* What it watches is the kernel's memory, 128 bytes a descriptor and set of them,
+ * in nobody's sight (epoll(7): up to a 25th of the machine's memory). Who could
+ * make use of it has sockets, or a driver. */
+static const char *const watching_descriptors[] = {
+    "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait",
+    "epoll_pwait",  "epoll_pwait2",  NULL};
+
 static const char *const encoder_forbidden[] = {"fork",     "vfork",  "execve",   "execveat",
                                                 "chmod",    "fchmod", "fchmodat", "fchmodat2",
                                                 "truncate", NULL};
@@ -359,6 +360,8 @@ static const struct filter_names groups[] = {
     {FILTER_GPU, 0, placing},
     {FILTER_ALL & ~FILTER_GPU, EPERM, placing},
     {FILTER_GPU, 0, anonymous_files},
+    {FILTER_GPU | FILTER_FETCH, 0, watching_descriptors},
+    {FILTER_ALL & ~FILTER_GPU & ~FILTER_FETCH, EPERM, watching_descriptors},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, encoder_forbidden},
     {FILTER_ENCODER, EAFNOSUPPORT, sockets},
     {FILTER_FETCH, 0, calling},
@@ -388,6 +391,14 @@ static const struct filter_names groups[] = {
 #define ALLOW_IOCTL_BITS(kinds, mask, value)       \
     {                                              \
         "ioctl", kinds, 0, IF_BITS(1, mask, value) \
+    }
+#define ALLOW_FCNTL(command)                      \
+    {                                             \
+        "fcntl", FILTER_ALL, 0, IF_IS(1, command) \
+    }
+#define REFUSE_LOCK(command)                           \
+    {                                                  \
+        "fcntl", FILTER_ALL, ENOLCK, IF_IS(1, command) \
     }
 #define ALLOW_PRCTL(option)                      \
     {                                            \
@@ -461,6 +472,25 @@ static const struct filter_rule rules[] = {
     ALLOW_IOCTL(FIONBIO),
     ALLOW_IOCTL(FIOCLEX),
     ALLOW_IOCTL(FIONCLEX),
+
+    /* Locks on ranges of bytes are the kernel's memory, 200 bytes each, as many as a
+     * file has bytes, and seen by nobody (RLIMIT_LOCKS is obsolete: setrlimit(2)).
+     * flock(2) has one for each open file. */
+    ALLOW_FCNTL(F_DUPFD),
+    ALLOW_FCNTL(F_DUPFD_CLOEXEC),
+    ALLOW_FCNTL(F_GETFD),
+    ALLOW_FCNTL(F_SETFD),
+    ALLOW_FCNTL(F_GETFL),
+    ALLOW_FCNTL(F_SETFL),
+    ALLOW_FCNTL(F_GETLK),
+    ALLOW_FCNTL(F_GETPIPE_SZ),
+    ALLOW_FCNTL(F_SETPIPE_SZ),
+    ALLOW_FCNTL(F_GET_SEALS),
+    ALLOW_FCNTL(F_ADD_SEALS),
+    REFUSE_LOCK(F_SETLK),
+    REFUSE_LOCK(F_SETLKW),
+    REFUSE_LOCK(F_OFD_SETLK),
+    REFUSE_LOCK(F_OFD_SETLKW),
 
     /* NVIDIA's commands are _IOWR('F', 200 …): by ranges of bits. Then those of
      * a render node ('d': DRM), and CUDA's unified memory, which are bare numbers
