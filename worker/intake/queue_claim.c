@@ -22,8 +22,7 @@ static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
     unsigned char bytes[JOB_NONCE_CHARS / 2];
     if (RAND_bytes(bytes, sizeof(bytes)) != 1)
         abort(); /* no randomness, no fencing */
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+    hex_of(bytes, sizeof(bytes), ret);
 }
 
 static void ask_claim(struct queue_redis *q, struct lent *l, struct script_line *line, queue_fn *fn)

@@ -88,15 +88,14 @@ static void back_off(struct queue_redis *q, const char *what, const char *error)
 /* ---- what is told of a refusal ---- */
 
 /* An entry of the rejected list: enough to find out whose it was. */
-static char *rejected_entry(struct queue_redis *q, const redisReply *text, const char *id,
-                            const char *reason)
+static char *rejected_entry(struct queue_redis *q, const redisReply *text, const char *sha1,
+                            const char *id, const char *reason)
 {
     own_buf struct buf b = BUF_INIT(CEILING_RESULT_BYTES);
-    char sha1[41], head[HEAD_BYTES + 1];
+    char head[HEAD_BYTES + 1];
     size_t n = text->len < HEAD_BYTES ? text->len : HEAD_BYTES;
     for (size_t i = 0; i < n; i++)
         head[i] = text->str[i] >= 0x20 && text->str[i] < 0x7f ? text->str[i] : '?';
-    sha1_hex(text->str, text->len, sha1);
     (void)buf_printf(&b, "{\"at_ms\":%lld,\"reason\":", (long long)queue_server_ms(q));
     (void)json_quote(&b, reason, strlen(reason));
     (void)buf_add_str(&b, ",\"id\":");
@@ -146,12 +145,12 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
 {
     const struct job *job = a->job;
     char sha1[41], digest[41] = "", priority[16], due[24], expires[24], deadline[24], most[16];
-    own_free char *entry = rejected_entry(q, a->text, job->id, a->reason);
+    sha1_hex(a->text->str, a->text->len, sha1);
+    own_free char *entry = rejected_entry(q, a->text, sha1, job->id, a->reason);
     own_free char *result = queue_plain_result(job->id, OUTCOME_source_rejected, a->reason);
     bool is_job = strcmp(a->what, "job") == 0;
     own_free char *refused_webhook =
         is_job ? NULL : job_webhook_of(a->text->str, a->text->len, q->config);
-    sha1_hex(a->text->str, a->text->len, sha1);
     if (is_job)
         job_digest(job, digest);
     snprintf(priority, sizeof(priority), "%d", job->priority);
@@ -170,11 +169,10 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
     };
     q->admitting++;
     queue_ask_script(q, &q->calls, &call, on_admit, NULL);
-    if (is_job && job->run_at_ms == 0)
-        queue_claim_admitted(q, job->id);
 }
 
-static void admit(struct queue_redis *q, const redisReply *text)
+/* Gives the id of what may be claimed then, or "". */
+static void admit(struct queue_redis *q, const redisReply *text, char ret_id[JOB_ID_MAX + 1])
 {
     struct job job = {0};
     struct err e = ERR_INIT;
@@ -189,6 +187,8 @@ static void admit(struct queue_redis *q, const redisReply *text)
         a.reason = e.text; /* if that is so; told by the script */
     }
     ask_admit(q, &a);
+    bool now = strcmp(a.what, "job") == 0 && job.run_at_ms == 0;
+    snprintf(ret_id, JOB_ID_MAX + 1, "%s", now ? job.id : "");
     job_free(&job);
 }
 
@@ -196,16 +196,21 @@ static void admit(struct queue_redis *q, const redisReply *text)
 static void admit_some(struct queue_redis *q, const redisReply *texts)
 {
     size_t largest = 1;
+    char ids[BUSY_ADMITS][JOB_ID_MAX + 1];
+    int count = 0;
     if (q->singles > 0)
         q->singles--;
-    for (size_t i = texts->elements; i-- > 0;) {
+    for (size_t i = texts->elements; i-- > 0 && count < BUSY_ADMITS;) {
         const redisReply *text = texts->element[i];
         if (text->type != REDIS_REPLY_STRING)
             continue;
         largest = text->len > largest ? text->len : largest;
         q->admitted_busy += q->free_slots <= q->claiming;
-        admit(q, text);
+        admit(q, text, ids[count]);
+        count += ids[count][0] != 0;
     }
+    for (int i = 0; i < count; i++) /* after all of them: neighbours travel together */
+        queue_claim_admitted(q, ids[i]);
     size_t fit = BATCH_BYTES / largest;
     q->batch = fit < 1 ? 1 : fit < BATCH_MAX ? (int)fit : BATCH_MAX;
 }
@@ -223,7 +228,10 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
     } else if (reply->raw->type == REDIS_REPLY_STRING) {
         q->more = true;
         q->batch = BATCH_MAX;
-        admit(q, reply->raw);
+        char id[JOB_ID_MAX + 1];
+        admit(q, reply->raw, id);
+        if (id[0])
+            queue_claim_admitted(q, id);
         queue_look(q); /* others may have queued what we were woken for */
     } else if (reply->raw->type == REDIS_REPLY_ARRAY && reply->raw->elements > 0) {
         admit_some(q, reply->raw);

@@ -20,13 +20,22 @@
 #define JOB_KEYS 4
 #define FIXED_ARGS 3
 
+void hex_of(const unsigned char *data, size_t bytes, char *ret)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes; i++) {
+        ret[2 * i] = digits[data[i] >> 4];
+        ret[2 * i + 1] = digits[data[i] & 15];
+    }
+    ret[2 * bytes] = 0;
+}
+
 void sha1_hex(const void *data, size_t bytes, char ret[41])
 {
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
     unsigned length = 0;
     EVP_Digest(data, bytes, digest, &length, EVP_sha1(), NULL);
-    for (int i = 0; i < 20; i++)
-        snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+    hex_of(digest, 20, ret);
 }
 
 /* ---- keys ---- */

@@ -119,6 +119,8 @@ typedef void script_fn(void *arg, const struct reply *reply);
 void script_run(struct script_line *line, const struct script_call *call, script_fn *on_reply,
                 void *arg);
 
+/* `ret` holds two for each and a NUL. */
+void hex_of(const unsigned char *data, size_t bytes, char *ret);
 /* SHA-1 in hex. */
 void sha1_hex(const void *data, size_t bytes, char ret[41]);
 
