@@ -3,6 +3,7 @@ about the user's own file, and leaves no process behind."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 from render_tools import Outcome, attempt, collect, render, ring_dump, start_stage, write_job
 
 HEAD = "from manim import *\n"
+ROOT = Path(__file__).resolve().parents[2]
 JOB_FAULT, HOST_FAULT = 1, 3
 
 
@@ -24,6 +26,13 @@ def scene(body: str, before: str = "") -> str:
     """A file with one scene whose construct is `body`."""
     lines = "".join(f"        {line}\n" for line in body.strip().splitlines())
     return f"{HEAD}{before}\nclass Bad(Scene):\n    def construct(self):\n{lines}"
+
+
+def renamed() -> dict[str, str]:
+    """The harness's table, read as text: it is imported by scenes' interpreters only."""
+    tree = ast.parse((ROOT / "worker/render/harness/hints.py").read_text())
+    found = [n for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "RENAMED"]
+    return dict(ast.literal_eval(found[0].value))
 
 
 def fails(code: str | bytes, outcome: str, **fields: Any) -> Outcome:
@@ -94,6 +103,58 @@ class Bad(Scene):
     assert ended.log.count("brim") == 2, ended.log
     assert time.monotonic() - began < 30
     assert ended.outcome in ("completed", "time_limit"), ended.result
+
+
+HINTS = {
+    "an older name": (scene("self.play(ShowCreation(Circle()))"), "Manim Community calls it Create"),
+    "a camera without a frame": (scene("self.camera.frame"), "derive the scene from MovingCameraScene"),
+    "a fence": (f"Here it is:\n```python\n{HEAD}```\n", "send only what is inside it"),
+    "a magic": (f"{HEAD}%%manim -ql Bad\n", "leave it out"),
+    "ManimGL": ("from manimlib import *\n", "here is Manim Community"),
+    "a package": ("import pandas as pd\n", "no other packages"),
+    "a window": (scene("self.interactive_embed()"), "leave out self.interactive_embed()"),
+    "a keyboard": (scene("input('how many?')"), "leave out input()"),
+    "a socket": (scene("import socket\nsocket.create_connection(('127.0.0.1', 1))"), "no network"),
+    "a place": (scene("open('/tmp/x', 'w')"), "its own directory only"),
+    "a coroutine": (f"{HEAD}class Bad(Scene):\n    async def construct(self): pass\n", "write `def construct(self)`"),
+    "no raw string": (scene("MathTex('\\frac{1}{2}')"), 'write the formula as r"…"'),
+}
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_what_to_do_about_it(name: str) -> None:
+    """Behind Python's words, for what people and models write from memory."""
+    code, words = HINTS[name]
+    ended = render(code)
+    assert ended.status == JOB_FAULT and words in ended.error["message"], ended.result
+
+
+def test_no_hint_where_nothing_is_certain() -> None:
+    """A name of their own, a module of their own."""
+    assert fails(scene("show_creation()"), "scene_error").error["message"] == (
+        "NameError: name 'show_creation' is not defined"
+    )
+
+
+def test_every_older_name_has_a_newer_one() -> None:
+    """As Manim is now: those are gone, these are there."""
+    names = {old: re.match(r"\w+", new)[0] for old, new in renamed().items()}
+    body = f"import manim\nfor old, new in {names!r}.items():\n"
+    body += "    print(old, hasattr(manim, old), hasattr(manim, new) or hasattr(Axes, new))\nself.wait(0.1)"
+    ended = render(scene(body))
+    assert ended.outcome == "completed", ended.result
+    told = ended.result["log_tail"].split("\n")[: len(names)]
+    assert told == [f"{old} False True" for old in names]
+
+
+def test_characters_that_no_font_has() -> None:
+    """They are boxes in a video that completed: so it is said, once for each."""
+    private = "\U0010fffd"  # of the last plane for private use
+    code = scene(f"Text('a {private}{private} é')\nMarkupText('{private}')\nself.wait(0.1)")
+    ended = render(code)
+    assert ended.outcome == "completed", ended.result
+    assert ended.result["log_tail"].count("no font on this worker has \U0010fffd (U+10FFFD):") == 1
+    assert "(U+00E9)" not in ended.result["log_tail"]
 
 
 def test_exception_in_mid_play() -> None:

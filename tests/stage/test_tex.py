@@ -65,6 +65,31 @@ def test_endless_lua_is_killed() -> None:
     assert "while true do" in ended.error["excerpt"]
 
 
+MESSAGES = {
+    "U+1F600": ("x = \U0001f600", "Unicode character \U0001f600 (U+1F600) not set up for use with LaTeX. at:"),
+    "an argument": (r"\mbox{a \nosuch b}", r"Undefined control sequence. at: a \nosuch"),
+    "something put in": (r"a_b", r"Missing $ inserted. at: a_"),
+    "advice": (r"\begin{nosuch}", r"Environment nosuch undefined. at: \begin{nosuch}"),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_what_tex_says_and_where(name: str) -> None:
+    """Its whole message; then what it had read, not what it put in or advises."""
+    tex, words = MESSAGES[name]
+    assert words in tex_error(formula(tex), tex_timeout_s=60).error["message"]
+
+
+def test_a_tex_program_that_is_not_there() -> None:
+    """Which, not an errno."""
+    engines = {"xelatex": ".xdv", "lualatex": ".dvi", "pdflatex": ".pdf"}
+    engine = next((one for one in engines if not shutil.which(one)), None)
+    if engine is None:
+        pytest.skip(f"not applicable: every engine is here ({', '.join(engines)})")
+    ended = render(formula("a", f"TexTemplate(tex_compiler={engine!r}, output_format={engines[engine]!r})"))
+    assert ended.outcome == "tex_error" and f'has no "{engine}"' in ended.error["message"], ended.result
+
+
 @pytest.mark.parametrize(
     "tex",
     [r"\def\x{a\x}\x", r"\setbox0\hbox{a}\def\x{\setbox0\vbox{\copy0\copy0}\x}\x"],

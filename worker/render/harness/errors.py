@@ -8,13 +8,17 @@ import linecache
 import os
 import re
 import traceback
+from itertools import pairwise
 from types import FrameType, TracebackType
 from typing import Any
+
+from . import hints
 
 MESSAGE_CHARS = 2000
 EXCERPT_CHARS = 2000
 TRACEBACK_CHARS = 6000
 CONTEXT_LINES = 2
+INSERTED = ("<inserted text>", "<to be read again>", "<read *>", "<recently read>")
 MARK_END = "'>}"  # of the groups that Manim marks a formula's parts with
 # IndexError: Manim looks for a line number in the log that is not always there.
 TEX_FAILURES = (ValueError, RuntimeError, OSError, IndexError)
@@ -37,7 +41,7 @@ class JobFault(Exception):
         line = error.lineno or 0
         return cls(
             "source_rejected",
-            f"{type(error).__name__}: {error.msg}",
+            hints.behind(f"{type(error).__name__}: {error.msg}", hints.of_source("\n".join(lines))),
             code=type(error).__name__,
             line=line or None,
             column=error.offset or None,
@@ -151,17 +155,27 @@ def tex_frame(error: BaseException) -> FrameType | None:
 def tex_log_message(log: str) -> tuple[str, int, str]:
     """TeX's own message, the line of the .tex file, what it had just read.
 
-    Beneath the message TeX shows what it was reading, innermost first, each cut
-    off where it stopped: an argument (`<argument> ...\\foo`), then `l.8 ...`.
+    A message of LaTeX's may go on in the next lines, indented; then come its
+    advice and `l.8 ...`. Beneath a message of TeX's own it shows what it was
+    reading, innermost first, each cut off where it stopped: an argument
+    (`<argument> ...\\foo`), what it has put in itself, which explains nothing
+    (INSERTED, its text in the next line), then `l.8 ...`.
     """
-    message, read = "", ""
-    for text in log.splitlines():
-        if text.startswith("!") and not message:
-            message = text[1:].strip()
-        elif message and not read and text.strip():
-            read = re.sub(r"^(<[^>]*>|l\.\d+) ?(\.\.\.)?", "", text).strip()
+    lines = log.splitlines()
+    first = next((n for n, text in enumerate(lines) if text.startswith("!")), None)
+    if first is None:
+        return "", 0, ""
+    message, at = lines[first][1:].strip(), first + 1
+    while at < len(lines) and lines[at].startswith("  ") and lines[at].strip():
+        message, at = f"{message} {lines[at].strip()}", at + 1
+    read = ""
+    advice = message.startswith(("LaTeX Error", "Package "))
+    for before, text in pairwise(lines[at - 1 :]):
         found = re.match(r"l\.(\d+)", text)
-        if found and message:
+        ours = found or not (advice or text.startswith(INSERTED) or before.startswith(INSERTED))
+        if ours and not read and text.strip():
+            read = re.sub(r"^(<[^>]*>|l\.\d+) ?(\.\.\.)?", "", text).strip()
+        if found:
             return message, int(found[1]), read
     return message, 0, read
 
@@ -214,11 +228,13 @@ def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
     found = re.search(r"the log file: (\S+?\.log)", str(error))
     log_path = getattr(error, "log_path", None) or (found[1] if found else log_beside(frame))
     if not log_path:
-        return f"{error} (formula: {expression})", ""
+        missing = isinstance(error, FileNotFoundError) and error.filename
+        words = f'this worker has no "{error.filename}"' if missing else str(error)
+        return f"{words} (formula: {expression})", ""
     message, line, read = tex_log_message(read_text(log_path))
     lines = read_text(os.path.splitext(log_path)[0] + ".tex").splitlines()
     words = tex_sentence(getattr(error, "why", ""), message, read)
-    words += f" (formula: {expression})"
+    words = hints.behind(f"{words} (formula: {expression})", hints.of_formula(formula))
     line = line or first_line_of(lines, formula)
     at = line_of(lines, read, line)
     shown = [without_marks(text) for text in lines]
@@ -290,11 +306,12 @@ def result_of(error: BaseException, path: str) -> dict[str, Any]:
     if frame is not None and isinstance(error, TEX_FAILURES):
         return tex_result(error, frame, path)
     outcome = outcome_of(error)
+    words = hints.behind(LIMIT_WORDS.get(outcome, "") + sentence(error), hints.of(error))
     return {
         "outcome": outcome,
         "error": {
             "code": type(error).__name__,
-            "message": (LIMIT_WORDS.get(outcome, "") + sentence(error))[:MESSAGE_CHARS],
+            "message": words[:MESSAGE_CHARS],
             **place(error, path),
             "traceback": user_traceback(error, path),
         },

@@ -37,6 +37,8 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     ("manim.scene.scene", "Scene.get_time_progression", "9bc9c9d98d6b45b8"),
     ("manim.mobject.svg.svg_mobject", "SVGMobject.get_file_path", "158cc334908fec37"),
     ("manim.mobject.svg.svg_mobject", "SVGMobject.generate_mobject", "9b758944c36bc462"),
+    ("manim.mobject.text.text_mobject", "Text._text2svg", "309a6b76ea2e332d"),
+    ("manim.mobject.text.text_mobject", "MarkupText._text2svg", "6efb2b9ae051eec1"),
 )
 
 

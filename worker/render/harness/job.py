@@ -6,6 +6,7 @@ source; everything after it may be read and changed by the scene.
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 import random
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, fingerprint, source, tex, vector, writer
+from . import errors, fingerprint, glyphs, source, tex, vector, writer
 from .progress import Channel, Progress, encoded
 
 #: Descriptors of the start message, in this order.
@@ -45,6 +46,7 @@ def prepare() -> dict[str, Any]:
     reason = fingerprint.difference()
     tex.install()
     vector.install()
+    glyphs.install()
     return {
         "ready": True,
         "manim": manim.__version__,
@@ -210,6 +212,8 @@ def check_anything_drawn(start: dict[str, Any], scene: Any, sink: writer.Sink) -
     name = type(scene).__name__
     if scene.renderer.num_plays:
         message = f'scene "{name}" skips all of its animations, so there is no video to make'
+    elif inspect.iscoroutinefunction(scene.construct):
+        message = f'scene "{name}" runs nothing: its `construct` is async; write `def construct(self)`'
     else:
         message = (
             f'scene "{name}" plays no animation, so there is no video to make; '
