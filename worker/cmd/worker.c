@@ -415,7 +415,7 @@ static int open_queue(struct worker *w, struct err *e)
         .on_claim = on_claim,
         .on_lost = on_lost,
         .on_finished = on_finished,
-        .on_empty = on_empty,
+        .on_empty = w->spec.until_empty ? on_empty : NULL, /* finding out costs a script */
         .on_state = on_state,
         .on_warning = on_warning,
         .arg = w,

@@ -54,7 +54,8 @@ struct queue_events {
     void (*on_claim)(void *arg, struct claim *c);
     void (*on_lost)(void *arg, struct claim *c, enum claim_lost why);
     void (*on_finished)(void *arg, struct claim *c, enum queue_verdict v);
-    /* Nothing queued, delayed, retrying or active anywhere (--until-empty). */
+    /* Nothing queued, delayed, retrying or active anywhere (--until-empty). NULL: it is
+     * not looked for. */
     void (*on_empty)(void *arg);
     void (*on_state)(void *arg, bool up, const char *why);
     /* Something was refused or could not be checked; it goes on. May be NULL. */
