@@ -126,16 +126,48 @@ static void add(struct sweep *s, const struct sweep_process *p)
     s->all[s->count++] = *p;
 }
 
+#define ASK_ALL_EVERY 5
+
+static void note(struct sweep_others *o, pid_t pid)
+{
+    if (o->count == o->capacity) {
+        o->capacity = o->capacity ? o->capacity * 2 : 256;
+        o->pids = own_realloc(o->pids, (size_t)o->capacity * sizeof o->pids[0]);
+    }
+    o->pids[o->count++] = pid;
+}
+
+/* /proc lists numbers upwards, so `at` goes along; one that came out of order is
+ * only asked for again. */
+static bool is_others(const struct sweep_others *o, int *at, const char *name)
+{
+    pid_t pid = (pid_t)strtol(name, NULL, 10);
+    while (*at < o->count && o->pids[*at] < pid)
+        ++*at;
+    return pid > 0 && *at < o->count && o->pids[*at] == pid;
+}
+
 /* All processes that `uid` owns, or all there are (`any`). */
-static int list(struct sweep *s, uid_t uid, bool any)
+static int list(struct sweep *s, uid_t uid, bool any, struct sweep_others *others)
 {
     own_dir DIR *proc = opendir("/proc");
     if (!proc)
         return -errno;
+    bool asks_all = others && others->looks++ % ASK_ALL_EVERY == 0;
+    int at = 0;
+    if (asks_all)
+        others->count = 0;
     for (const struct dirent *d; (d = readdir(proc));) {
         uid_t owner;
-        if (!owner_of(dirfd(proc), d->d_name, &owner) || (!any && owner != uid))
+        if (others && !asks_all && is_others(others, &at, d->d_name))
             continue;
+        if (!owner_of(dirfd(proc), d->d_name, &owner))
+            continue;
+        if (!any && owner != uid) {
+            if (asks_all)
+                note(others, (pid_t)strtol(d->d_name, NULL, 10));
+            continue;
+        }
         struct sweep_process p = {.pid = (pid_t)strtol(d->d_name, NULL, 10), .inside = !any};
         if (read_stat(&p))
             add(s, &p);
@@ -176,14 +208,25 @@ static void keep_descendants(struct sweep *s, pid_t reaper_pid)
     s->count = kept;
 }
 
-int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
+int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_others *others)
 {
     s->count = 0;
     s->ghosts = 0;
-    int rc = list(s, uid, uid == 0);
+    int rc = list(s, uid, uid == 0, others);
     if (rc == 0 && uid == 0)
         keep_descendants(s, reaper_pid);
     return rc;
+}
+
+int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
+{
+    return sweep_look_again(s, uid, reaper_pid, NULL);
+}
+
+void sweep_others_done(struct sweep_others *others)
+{
+    free(others->pids);
+    *others = (struct sweep_others){0};
 }
 
 void sweep_done(struct sweep *s)
@@ -203,7 +246,7 @@ int sweep_living(const struct sweep *s)
 int64_t sweep_count_tasks(uid_t uid)
 {
     own_sweep struct sweep s = SWEEP_INIT;
-    if (list(&s, uid, false) < 0)
+    if (list(&s, uid, false, NULL) < 0)
         return 0;
     int64_t tasks = 0;
     for (int i = 0; i < s.count; i++)

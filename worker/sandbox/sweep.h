@@ -31,8 +31,20 @@ struct sweep {
     }
 #define own_sweep __attribute__((cleanup(sweep_done)))
 
+/* Whom a look may pass over, to be cheap: processes that a look just before found
+ * to be others'. Nobody but us gives a process a box's uid; so what is missed is
+ * one of the box with the number of another that has just ended, until the next
+ * look that asks of all, every fifth: numbers go round in thousands. */
+struct sweep_others {
+    pid_t *pids; /* in order */
+    int count, capacity, looks;
+};
+
 /* Fills `s` (again) with the box's processes; 0 or a negative errno. */
 int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid);
+/* The same, many times. */
+int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_others *others);
+void sweep_others_done(struct sweep_others *others);
 void sweep_done(struct sweep *s);
 
 /* Living processes among them. */

@@ -169,8 +169,6 @@ static int64_t cpu_used_ms(struct box_watch *w, const struct sweep *s, int64_t n
     int64_t ticks = sweep_cpu_ticks(w->init_pid);
     for (int i = 0; i < s->count; i++)
         ticks += s->all[i].cpu_ticks;
-    if (!w->spent)
-        w->spent = own_calloc(1, sizeof *w->spent);
     int64_t second = sysconf(_SC_CLK_TCK);
     int64_t reaped_ms = ticks * 1000 / second + w->cpu_ms_reaped;
     int64_t seen_ms = spent_look(w->spent, s, now_ms);
@@ -202,7 +200,9 @@ enum outcome box_watch_look(struct box_watch *w)
     own_sweep struct sweep s = SWEEP_INIT;
     int64_t before_bytes = w->usage.memory_bytes;
     int64_t now_ms = clock_now_ms(); /* of the sweep, which is what is sampled */
-    if (sweep_look(&s, w->uid, w->reaper_pid) < 0)
+    if (!w->spent)
+        w->spent = own_calloc(1, sizeof *w->spent);
+    if (sweep_look_again(&s, w->uid, w->reaper_pid, &w->spent->others) < 0)
         return OUTCOME_host_error;
     count(w, &s, now_ms);
     now_ms = clock_now_ms();
