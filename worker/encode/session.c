@@ -80,7 +80,9 @@ static int on_frame(struct session *s, const struct ring_record *r, struct err *
     if (rc)
         return rc;
     if (r->repeat < 1 || r->repeat > s->settings->limits.frames - s->frames)
-        return fault_invalid(e, "the video has more than %" PRId64 " frames, the most a job may",
+        return fault_invalid(e,
+                             "the video has more than %" PRId64
+                             " frames, the most that the worker's max_frames allows",
                              s->settings->limits.frames);
     ring_payload(s->ring, s->picture);
     s->has_picture = true;
