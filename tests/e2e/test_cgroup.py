@@ -38,7 +38,7 @@ def cgroup() -> None:
 def test_what_the_kernel_kills_is_a_memory_limit(queue: Queue, start_worker: WorkerMaker) -> None:
     """memory.max strikes while nobody looks: the job's fault, and it is said who did it."""
     worker = start_worker().ready()
-    job_id = queue.push(EATS, memory_mb=1024)
+    job_id = queue.push(EATS, memory_mb=1024, disk_mb=64)  # which count as memory in a tmpfs
     house.until("it renders", lambda: queue.hash(job_id).get("progress"))
     keeper = next(pid for pid, command in house.descendants(worker.pid).items() if "stage render" in command)
     leaf = next(path for home in house.cgroups(worker.pid) for path in home.glob("box-*/scene"))
