@@ -171,6 +171,12 @@ def test_manimd_as_a_producer(users: object, redis: Redis, start_worker: WorkerM
     assert refused_status.returncode == 3 and "permission" in refused_status.stderr.lower(), refused_status
 
 
+def test_who_may_not_read_does_not_wait_for_ever(users: object, redis: Redis) -> None:
+    """`watch` by a user who may only push."""
+    watched = manimd("watch", "any", redis=redis, env=env("app-push"))
+    assert watched.returncode == 3 and "permission" in watched.stderr.lower(), watched
+
+
 def test_a_worker_reaches_its_queue_only(users: object, redis: Redis, queue: Queue, start_worker: WorkerMaker) -> None:
     """Every transition that needs no luck, and the operator's commands; beyond it, nothing."""
     worker = start_worker(env=env("worker"), attempts=1).ready()

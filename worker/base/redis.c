@@ -544,6 +544,16 @@ static void on_call(void *arg, const struct redisReply *reply)
     call->reply = reply ? copy_reply(reply) : NULL;
 }
 
+/* Of a server that starts, is busy with a script, or has lost its master. */
+static bool will_pass(const char *error)
+{
+    static const char *const names[] = {"LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (begins(error, names[i]))
+            return true;
+    return false;
+}
+
 int redis_call(struct redis *r, struct loop *loop, const struct redis_request *request,
                struct redisReply **ret, struct err *e)
 {
@@ -555,8 +565,9 @@ int redis_call(struct redis *r, struct loop *loop, const struct redis_request *r
         return err_set(e, -ETIMEDOUT, FAULT_PEER, "%s",
                        r->why[0] ? r->why : "redis: no answer in time");
     if (call.reply->type == REDIS_REPLY_ERROR) {
-        int rc = err_set(e, -EIO, FAULT_PEER, "redis \"%s\": %s: %.300s", r->url.shown,
-                         request->argv[0], call.reply->str);
+        int rc =
+            err_set(e, will_pass(call.reply->str) ? -EBUSY : -EIO, FAULT_PEER,
+                    "redis \"%s\": %s: %.300s", r->url.shown, request->argv[0], call.reply->str);
         freeReplyObject(call.reply);
         return rc;
     }

@@ -74,7 +74,8 @@ void redis_command_parts(struct redis *r, const struct redis_part *parts, size_t
                          int64_t deadline_ms, redis_reply_fn *on_reply, void *arg);
 /* As redis_command(), then runs the loop until the answer is there. For the
  * short-lived commands (submit, status …). `ret` is the caller's
- * (freeReplyObject); an error reply is returned as an error. */
+ * (freeReplyObject); an error reply is returned as an error: -EBUSY when it will
+ * pass by itself (LOADING, BUSY …), else -EIO. */
 int redis_call(struct redis *r, struct loop *loop, const struct redis_request *request,
                struct redisReply **ret, struct err *e);
 

@@ -271,8 +271,8 @@ static int look(struct producer *p, const char *id, const struct producer_watche
 {
     own_json cJSON *status = NULL;
     int rc = producer_status(p, id, &status, e);
-    if (rc < 0 && redis_is_refused(p->redis))
-        return rc;
+    if (rc == -EIO || (rc < 0 && redis_is_refused(p->redis)))
+        return rc; /* no permission, say: it would be so for ever */
     if (rc != 0)
         return 0; /* not there yet, or Redis is away */
     bool news = !*last || changed(*last, status);
