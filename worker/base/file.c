@@ -118,15 +118,22 @@ static int fill_and_close(int fd, const struct whole *w)
     return rc;
 }
 
-static int write_whole(int dir_fd, const char *path, const struct whole *w, struct err *e)
+static int create(int dir_fd, const char *path, struct err *e)
+{
+    int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? err_errno(e, -errno, FAULT_HOST, "create \"%s\"", path) : fd;
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
+                      struct err *e)
 {
     own_free char *temporary = own_printf("%s.%d.new", path, (int)getpid());
     /* A file that an earlier process of our number left behind is ours to drop. */
     (void)unlinkat(dir_fd, temporary, 0);
-    int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = create(dir_fd, temporary, e);
     if (fd < 0)
-        return err_errno(e, -errno, FAULT_HOST, "create \"%s\"", temporary);
-    int rc = fill_and_close(fd, w);
+        return fd;
+    int rc = fill_and_close(fd, &(struct whole){data, bytes, mode, true});
     if (rc == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
         rc = -errno;
     if (rc < 0) {
@@ -136,16 +143,14 @@ static int write_whole(int dir_fd, const char *path, const struct whole *w, stru
     return 0;
 }
 
-int file_write_atomic(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
-                      struct err *e)
+int file_write_new(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
+                   struct err *e)
 {
-    return write_whole(dir_fd, path, &(struct whole){data, bytes, mode, true}, e);
-}
-
-int file_write_passing(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
-                       struct err *e)
-{
-    return write_whole(dir_fd, path, &(struct whole){data, bytes, mode, false}, e);
+    int fd = create(dir_fd, path, e);
+    if (fd < 0)
+        return fd;
+    int rc = fill_and_close(fd, &(struct whole){data, bytes, mode, false});
+    return rc < 0 ? err_errno(e, rc, FAULT_HOST, "write \"%s\"", path) : 0;
 }
 
 /* EAGAIN: a rename raced with the look-up of a `..` (openat2(2)). */

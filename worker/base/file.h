@@ -18,11 +18,11 @@ int file_read_fd(int fd, struct buf *ret, struct err *e);
 /* Writes a temporary neighbour, fsyncs it, renames it over `path`. */
 int file_write_atomic(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
                       struct err *e);
-/* The same without the fsync: nobody reads half of it, but a machine that stops
- * may lose it. For what is worthless by then. An fsync waits for a disk that
- * others write to as well (tens of milliseconds), which a loop must not. */
-int file_write_passing(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
-                       struct err *e);
+/* Creates `path`, which must not be there, without an fsync: in a directory that
+ * nobody knows yet and that is worthless when the machine stops. (An fsync waits
+ * for a disk that others write to as well, tens of milliseconds: a loop must not.) */
+int file_write_new(int dir_fd, const char *path, const void *data, size_t bytes, mode_t mode,
+                   struct err *e);
 int file_write_all(int fd, const void *data, size_t bytes);
 /* Opens for reading what another uid wrote: openat2 with RESOLVE_BENEATH |
  * NO_SYMLINKS | NO_MAGICLINKS | NO_XDEV and O_NONBLOCK|O_NOFOLLOW, then checks:

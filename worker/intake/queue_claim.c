@@ -13,7 +13,6 @@
 #include "job.h"
 #include "queue_redis.h"
 
-#define CANDIDATES_MAX 16
 
 static void claim_next(struct queue_redis *q);
 
@@ -57,13 +56,23 @@ static void read_grant(struct lent *l, const struct reply *reply)
     l->fails = (int)reply_number(reply, 8);
 }
 
+static int read_payload(struct queue_redis *q, struct lent *l, const redisReply *payload,
+                        struct err *e)
+{
+    own_free char *parsed = steal_ptr(&l->parsed);
+    if (!payload || !payload->str)
+        return err_set(e, -EINVAL, FAULT_PEER, "job: has no payload");
+    if (parsed && strlen(parsed) == payload->len && memcmp(parsed, payload->str, payload->len) == 0)
+        return 0;
+    job_free(&l->claim.job);
+    return job_parse(payload->str, payload->len, q->config, l->id, &l->claim.job, e);
+}
+
 static void granted(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
     struct err e = ERR_INIT;
     const redisReply *payload = reply->raw->elements > 2 ? reply->raw->element[2] : NULL;
-    int rc = payload && payload->str
-                 ? job_parse(payload->str, payload->len, q->config, l->id, &l->claim.job, &e)
-                 : err_set(&e, -EINVAL, FAULT_PEER, "job: has no payload");
+    int rc = read_payload(q, l, payload, &e);
     if (rc == 0 && strcmp(l->claim.job.id, l->id) != 0)
         rc = err_set(&e, -EINVAL, FAULT_PEER, "job: its payload is of another id");
     read_grant(l, reply);
@@ -115,9 +124,8 @@ static bool held(const struct queue_redis *q, const char *id)
     return false;
 }
 
-static void start_claim(struct queue_redis *q, const char *id)
+static void ask_first(struct queue_redis *q, struct lent *l)
 {
-    struct lent *l = queue_lent_new(q, id);
     make_nonce(l->claim.nonce);
     l->state = LENT_CLAIMING;
     l->alone = !l->next;
@@ -127,13 +135,17 @@ static void start_claim(struct queue_redis *q, const char *id)
 }
 
 /* Claimed before it is known to be queued: if it is not, the answer is "gone". */
-void queue_claim_admitted(struct queue_redis *q, const char *id)
+void queue_claim_admitted(struct queue_redis *q, struct job *job, const redisReply *text)
 {
-    if (!q->ready_empty || q->looking || !queue_takes_more(q) || held(q, id)) {
+    if (!q->ready_empty || q->looking || !queue_takes_more(q) || held(q, job->id)) {
         q->ready_empty = false;
         return;
     }
-    start_claim(q, id);
+    struct lent *l = queue_lent_new(q, job->id);
+    l->parsed = own_strndup(text->str, text->len);
+    l->claim.job = *job;
+    *job = (struct job){0};
+    ask_first(q, l);
     q->filled = q->free_slots <= q->claiming;
 }
 
@@ -179,7 +191,7 @@ static void claim_next(struct queue_redis *q)
     while (q->candidate < q->candidates_count && queue_takes_more(q)) {
         const char *id = q->candidates[q->candidate++];
         if (!held(q, id))
-            start_claim(q, id);
+            ask_first(q, queue_lent_new(q, id));
     }
     if (q->claiming > 0 || q->looking)
         return;
@@ -202,7 +214,7 @@ static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *
         return;
     }
     q->candidate = q->candidates_count = 0;
-    for (size_t i = 0; i < reply->raw->elements && q->candidates_count < CANDIDATES_MAX; i++)
+    for (size_t i = 0; i < reply->raw->elements && q->candidates_count < QUEUE_CANDIDATES_MAX; i++)
         if (job_valid_id(reply_text(reply, i)))
             snprintf(q->candidates[q->candidates_count++], JOB_ID_MAX + 1, "%s",
                      reply_text(reply, i));
@@ -227,7 +239,7 @@ void queue_look(struct queue_redis *q)
         spread(q);
         return;
     }
-    snprintf(last, sizeof(last), "%d", CANDIDATES_MAX - 1);
+    snprintf(last, sizeof(last), "%d", QUEUE_CANDIDATES_MAX - 1);
     const char *argv[] = {"ZRANGE", q->keys.ready, "0", last};
     q->looking = true;
     q->look_again = false;

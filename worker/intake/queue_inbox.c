@@ -24,7 +24,7 @@
 #define BLOCK_S "10"
 #define BLOCK_DEADLINE_MS 13000
 #define BUSY_ADMITS 64 /* in a row while full; the tick continues */
-#define BATCH_MAX 16
+#define BATCH_MAX 64
 #define BATCH_BYTES (PEEK_MAX_BYTES / 2) /* expected of a batch, by the one before */
 #define RETRY_BASE_MS 100
 #define RETRY_CAP_MS 5000
@@ -171,24 +171,30 @@ static void ask_admit(struct queue_redis *q, const struct admission *a)
     queue_ask_script(q, &q->calls, &call, on_admit, NULL);
 }
 
-/* Gives the id of what may be claimed then, or "". */
-static void admit(struct queue_redis *q, const redisReply *text, char ret_id[JOB_ID_MAX + 1])
+/* Whether it may be claimed then. The caller frees the job in any case. */
+static bool admit(struct queue_redis *q, const redisReply *text, struct job *ret)
 {
-    struct job job = {0};
     struct err e = ERR_INIT;
-    struct admission a = {.text = text, .what = "job", .job = &job, .reason = ""};
+    struct admission a = {.text = text, .what = "job", .job = ret, .reason = ""};
+    *ret = (struct job){0};
     if (text->len == 1 && text->str[0] == '!') {
         a.what = "wake";
-    } else if (job_parse(text->str, text->len, q->config, NULL, &job, &e) < 0) {
+    } else if (job_parse(text->str, text->len, q->config, NULL, ret, &e) < 0) {
         a.what = "reject";
         a.reason = e.text;
     } else {
-        snprintf(e.text, sizeof(e.text), "id \"%s\" was pushed before with another body", job.id);
+        snprintf(e.text, sizeof(e.text), "id \"%s\" was pushed before with another body", ret->id);
         a.reason = e.text; /* if that is so; told by the script */
     }
     ask_admit(q, &a);
-    bool now = strcmp(a.what, "job") == 0 && job.run_at_ms == 0;
-    snprintf(ret_id, JOB_ID_MAX + 1, "%s", now ? job.id : "");
+    return strcmp(a.what, "job") == 0 && ret->run_at_ms == 0;
+}
+
+static void admit_one(struct queue_redis *q, const redisReply *text)
+{
+    struct job job;
+    if (admit(q, text, &job))
+        queue_claim_admitted(q, &job, text);
     job_free(&job);
 }
 
@@ -196,7 +202,10 @@ static void admit(struct queue_redis *q, const redisReply *text, char ret_id[JOB
 static void admit_some(struct queue_redis *q, const redisReply *texts)
 {
     size_t largest = 1;
-    char ids[BUSY_ADMITS][JOB_ID_MAX + 1];
+    struct admitted {
+        struct job job;
+        const redisReply *text;
+    } some[BUSY_ADMITS];
     int count = 0;
     if (q->singles > 0)
         q->singles--;
@@ -206,11 +215,16 @@ static void admit_some(struct queue_redis *q, const redisReply *texts)
             continue;
         largest = text->len > largest ? text->len : largest;
         q->admitted_busy += q->free_slots <= q->claiming;
-        admit(q, text, ids[count]);
-        count += ids[count][0] != 0;
+        some[count].text = text;
+        if (admit(q, text, &some[count].job))
+            count++;
+        else
+            job_free(&some[count].job);
     }
-    for (int i = 0; i < count; i++) /* after all of them: neighbours travel together */
-        queue_claim_admitted(q, ids[i]);
+    for (int i = 0; i < count; i++) { /* after all of them: neighbours travel together */
+        queue_claim_admitted(q, &some[i].job, some[i].text);
+        job_free(&some[i].job);
+    }
     size_t fit = BATCH_BYTES / largest;
     q->batch = fit < 1 ? 1 : fit < BATCH_MAX ? (int)fit : BATCH_MAX;
 }
@@ -228,10 +242,7 @@ static void on_peek(struct queue_redis *q, struct lent *l, const struct reply *r
     } else if (reply->raw->type == REDIS_REPLY_STRING) {
         q->more = true;
         q->batch = BATCH_MAX;
-        char id[JOB_ID_MAX + 1];
-        admit(q, reply->raw, id);
-        if (id[0])
-            queue_claim_admitted(q, id);
+        admit_one(q, reply->raw);
         queue_look(q); /* others may have queued what we were woken for */
     } else if (reply->raw->type == REDIS_REPLY_ARRAY && reply->raw->elements > 0) {
         admit_some(q, reply->raw);

@@ -52,7 +52,9 @@ enum lent_state {
 
 /* A job that we hold or are about to. */
 struct lent {
-    struct claim claim; /* undefined but for nonce while LENT_CLAIMING */
+    struct claim claim; /* undefined but for nonce, and job where `parsed` is set, while
+                         * LENT_CLAIMING */
+    char *parsed;       /* the text that claim.job was read from, when we admitted it */
     char id[JOB_ID_MAX + 1];
     enum lent_state state;
     bool alone;    /* asked for while nothing else was held */
@@ -79,6 +81,7 @@ struct lent {
     struct lent *next;
 };
 
+#define QUEUE_CANDIDATES_MAX 64 /* as many as there can be slots */
 #define SWEEP_IDS_MAX 16
 struct queue_sweep {
     char ids[SWEEP_IDS_MAX][JOB_ID_MAX + 1];
@@ -123,7 +126,7 @@ struct queue_redis {
 
     bool looking;
     int claiming;
-    char candidates[16][JOB_ID_MAX + 1];
+    char candidates[QUEUE_CANDIDATES_MAX][JOB_ID_MAX + 1];
     int candidate, candidates_count;
     bool look_again;
     bool ready_empty;  /* as far as we know nothing is queued */
@@ -169,8 +172,9 @@ void queue_oversize(struct queue_redis *q, int64_t announced_bytes);
 
 /* ---- queue_claim.c ---- */
 void queue_look(struct queue_redis *q);
-/* It is being admitted, and nobody waits before it: claims it in the same burst. */
-void queue_claim_admitted(struct queue_redis *q, const char *id);
+/* It is being admitted, and nobody waits before it: claims it in the same burst.
+ * What was read of `text` then is not read again: the job is taken over. */
+void queue_claim_admitted(struct queue_redis *q, struct job *job, const struct redisReply *text);
 /* Whether it could hold one job more now. */
 bool queue_takes_more(const struct queue_redis *q);
 void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */

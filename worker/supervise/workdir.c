@@ -92,9 +92,9 @@ static int fill(const struct workdir *w, const char *hidden, const struct attemp
     if (d->fd < 0 || fchmod(d->fd, 0711) || flock(d->fd, LOCK_EX | LOCK_NB))
         return err_errno(e, -errno, FAULT_HOST, "lock \"%s/%s\"", w->path, hidden);
     const char *json = a->job->json;
-    int rc = file_write_passing(d->fd, "job.json", json, strlen(json), 0600, e);
+    int rc = file_write_new(d->fd, "job.json", json, strlen(json), 0600, e);
     if (!rc && a->urls)
-        rc = file_write_passing(d->fd, "urls.json", a->urls, strlen(a->urls), 0600, e);
+        rc = file_write_new(d->fd, "urls.json", a->urls, strlen(a->urls), 0600, e);
     if (rc)
         return rc;
     if (renameat(w->fd, hidden, w->fd, d->name))
