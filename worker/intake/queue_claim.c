@@ -13,7 +13,6 @@
 #include "job.h"
 #include "queue_redis.h"
 
-
 static void claim_next(struct queue_redis *q);
 
 static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
