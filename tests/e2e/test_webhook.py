@@ -56,13 +56,16 @@ class Heard:
         return dict(json.loads(self.body))
 
 
+Answer = tuple[int, dict[str, str]]  # status and headers
+
+
 class Receiver:
     """An HTTP server that writes down what comes and answers as it is told."""
 
-    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None, answers: tuple[Answer, ...] = ()) -> None:
         self.heard: list[Heard] = []
-        self.answers: list[tuple[int, dict[str, str]]] = []
-        self.usual: tuple[int, dict[str, str]] = (200, {})
+        self.answers: list[Answer] = list(answers)
+        self.usual: Answer = (200, {})
         self.hold = threading.Event()
         self.hold.set()
         outer = self
@@ -114,9 +117,11 @@ class Receiver:
 
 
 @contextmanager
-def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A receiver for a while."""
-    it = Receiver(port, tls)
+def receiving(
+    port: int = 0, tls: ssl.SSLContext | None = None, answers: tuple[Answer, ...] = ()
+) -> Iterator[Receiver]:
+    """A receiver for a while; `answers` are its first, from before it can be reached."""
+    it = Receiver(port, tls, answers)
     try:
         yield it
     finally:
@@ -280,8 +285,7 @@ def test_receiver_down_then_up(queue: Queue, redis: Redis, start_worker: WorkerM
     found = wait_hook(queue, job_id, "retrying")
     assert "refused" in found["hookwhy"] and found["hookcode"] == "0"
     assert outbox(redis) == [job_id]
-    with receiving(port) as receiver:
-        receiver.answers = [(500, {})]
+    with receiving(port, answers=((500, {}),)) as receiver:
         first, second = receiver.wait(2)[:2]
         ended = wait_hook(queue, job_id, "delivered")
     assert int(ended["hooktries"]) >= 3

@@ -79,7 +79,6 @@ static int check(const char *json, const struct config *config, struct err *e)
 {
     struct config roomy = *config;
     roomy.max_timeout_s = 86400;
-    roomy.allow_http = true;
     roomy.fetch_s3_prefixes = (char *)"s3://"; /* of any bucket */
     struct job job = {0};
     int rc = job_parse(json, strlen(json), &roomy, NULL, &job, e);
