@@ -204,6 +204,7 @@ def _boundary(t: Trial, script: str, after: bool, how: str) -> None:
         _provoke(t, script)
     if script == "release":
         t.wait("a", "active")
+        t.until("it has the grant", member.stages)
         member.signal(signal.SIGTERM)
         t.until("it heard the first", lambda: member.says("draining"))
         member.signal(signal.SIGTERM)
