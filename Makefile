@@ -62,6 +62,15 @@ $(BUILD)/gen/lua_scripts.h: $(LUA) scripts/embed-lua
 	$(Q)scripts/embed-lua worker/intake/lua > $@
 $(call objects,intake): $(BUILD)/gen/lua_scripts.h
 
+# The boxes' seccomp programs, compiled once: see worker/sandbox/compile.h.
+FILTERS := $(addprefix $(BUILD)/worker/sandbox/,filters/main.o compile.o filter.o)
+$(BUILD)/gen/make-filters: $(FILTERS) $(BASE_LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+$(BUILD)/gen/box_filters.h: $(BUILD)/gen/make-filters
+	$(Q)$< > $@.new && mv $@.new $@
+$(BUILD)/worker/sandbox/seccomp.o: $(BUILD)/gen/box_filters.h
+
 $(BUILD)/manimd: $(BUILD)/worker/main.o $(ROOM_LIB) $(BOX_LIB) $(BASE_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@

@@ -75,10 +75,10 @@ static inline bool box_is_encoder(enum box_profile profile)
     return profile == BOX_ENCODER || profile == BOX_ENCODER_GPU;
 }
 
-/* A compiled seccomp program (struct sock_filter, 8 bytes each): the same for
- * every box of a profile and level, and 2 ms of work; plain data. */
+/* A seccomp program (struct sock_filter, 8 bytes each), compiled at build time:
+ * the same for every box of a profile and level; it lives for ever. */
 struct box_filter {
-    uint64_t program[BOX_FILTER_MAX];
+    const uint64_t *program;
     unsigned length; /* 0: none */
 };
 
@@ -88,7 +88,7 @@ struct box_filter {
  *
  * The caller fills uid, gid, dir_fd, limits, parent_death and parent_pid
  * between box_plan_init() and box_seal(); profile and level are fixed by
- * box_plan_init(), which compiled the seccomp filter for them. A limit of 0 is
+ * box_plan_init(), which chose the seccomp filter for them. A limit of 0 is
  * not set. `namespaces` may be set at any level but none. */
 struct box_plan {
     enum box_level level;
@@ -122,12 +122,8 @@ struct box_plan {
 /* Defaults for a profile, with the system paths that it needs (sandbox.md §6). */
 int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level,
                   struct err *e);
-/* The same in two steps, for whoever makes many: a filter once, plans from it
- * (of the same profile and level). At level none the filter is empty. */
-int box_filter_compile(struct box_filter *f, enum box_profile profile, enum box_level level,
-                       struct err *e);
-int box_plan_init_with(struct box_plan *p, enum box_profile profile, enum box_level level,
-                       const struct box_filter *f, struct err *e);
+/* At level none the filter is empty. */
+struct box_filter box_filter_for(enum box_profile profile, enum box_level level);
 /* 0, or 1 when there is no such path here (nothing is allowed then). */
 int box_plan_allow(struct box_plan *p, const char *path, unsigned access, struct err *e);
 /* The plan keeps a duplicate; the caller's descriptor stays the caller's. */

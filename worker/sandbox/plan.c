@@ -118,24 +118,14 @@ static int allow_system(struct box_plan *p, struct err *e)
     return 0;
 }
 
-int box_plan_init_with(struct box_plan *p, enum box_profile profile, enum box_level level,
-                       const struct box_filter *f, struct err *e)
+int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level, struct err *e)
 {
     *p = (struct box_plan){.level = level, .profile = profile, .dir_fd = -1};
-    p->filter.length = f->length;
-    memcpy(p->filter.program, f->program, f->length * sizeof f->program[0]);
+    p->filter = box_filter_for(profile, level);
     int rc = level >= BOX_BASIC ? allow_system(p, e) : 0;
     if (rc < 0)
         box_plan_done(p);
     return rc;
-}
-
-int box_plan_init(struct box_plan *p, enum box_profile profile, enum box_level level, struct err *e)
-{
-    struct box_filter f;
-    *p = (struct box_plan){.dir_fd = -1};
-    int rc = box_filter_compile(&f, profile, level, e);
-    return rc < 0 ? rc : box_plan_init_with(p, profile, level, &f, e);
 }
 
 /* `name`: NULL when only the descriptor is known. */

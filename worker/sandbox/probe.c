@@ -135,9 +135,8 @@ static void probe_seccomp(struct box_layer_report *r)
 {
     struct err e = ERR_INIT;
     struct box_plan p = {.level = BOX_STANDARD, .profile = BOX_SCENE, .dir_fd = -1};
-    int rc = box_filter_compile(&p.filter, p.profile, p.level, &e);
-    if (rc == 0)
-        rc = layer_no_new_privs(&p, &e);
+    p.filter = box_filter_for(p.profile, p.level);
+    int rc = layer_no_new_privs(&p, &e);
     if (rc == 0)
         rc = layer_seccomp(&p, &e);
     if (rc < 0)

@@ -29,20 +29,15 @@ NAME_CHARS = 200
 OWN_UID_LEVEL = 2  # enum box_level: standard
 SEED_MASK = 0xFFFFFFFF  # what numpy.random.seed() takes
 
-#: Without and with a GPU, by level: the compiled system call filters, made once for all jobs.
-FILTERS: list[list[bytes]] = []
-
 
 def prepare() -> dict[str, Any]:
     """In the zygote: import all that a job needs; what it then is."""
     import manim
     import pydub  # noqa: F401  (imported here so that no job has to)
     import tqdm
-    from _manimd import filters  # type: ignore[import-not-found]
 
     # It starts a monitor thread otherwise, even when it is disabled.
     tqdm.tqdm.monitor_interval = 0
-    FILTERS[:] = filters(0), filters(1)
     reason = fingerprint.difference()
     tex.install()
     vector.install()
@@ -65,7 +60,6 @@ def box_plan(start: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     return {
         **start["limits"],
         "level": start["level"],
-        "filter": FILTERS[start["gpu"]][start["level"]],
         "gpu": start["gpu"],
         "namespaces": start["namespaces"],
         "cgroup": start["cgroup"],

@@ -20,8 +20,6 @@ void native_say(int job_fd, const char *format, ...)
 }
 
 static PyMethodDef methods[] = {
-    {"filters", native_filters, METH_VARARGS,
-     "filters(gpu): each level's compiled filter, for plan[\"filter\"]."},
     {"seal", native_seal, METH_VARARGS,
      "seal(job_fd, plan): put this process into its box, or end it."},
     {"guard", native_guard, METH_VARARGS,

@@ -30,7 +30,6 @@ struct err;
 void native_fail(int job_fd, const struct err *e) __attribute__((noreturn));
 
 extern PyTypeObject ring_type;
-PyObject *native_filters(PyObject *self, PyObject *args);
 PyObject *native_seal(PyObject *self, PyObject *args);
 PyObject *native_guard(PyObject *self, PyObject *args);
 PyObject *native_begin_pids(PyObject *self, PyObject *args);

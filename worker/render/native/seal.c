@@ -81,18 +81,6 @@ static enum box_profile profile_of(long long gpu)
     return gpu ? BOX_SCENE_GPU : BOX_SCENE;
 }
 
-/* plan["filter"]: as native_filters() made it, in the zygote, for all jobs. */
-static int begin_plan(struct box_plan *p, PyObject *plan, struct err *e)
-{
-    enum box_level level = (enum box_level)number(plan, "level");
-    PyObject *bytes = PyDict_GetItemString(plan, "filter");
-    struct box_filter f = {.length = 0};
-    if (!bytes || PyBytes_Size(bytes) != sizeof f)
-        return err_set(e, -EINVAL, FAULT_HOST, "the plan has no filter for level %d", (int)level);
-    memcpy(&f, PyBytes_AsString(bytes), sizeof f);
-    return box_plan_init_with(p, profile_of(number(plan, "gpu")), level, &f, e);
-}
-
 /* plan["cgroup"]: its leaf, "" where there is none. */
 static int open_cgroup(struct box_plan *p, PyObject *cgroup, struct err *e)
 {
@@ -106,7 +94,8 @@ static int open_cgroup(struct box_plan *p, PyObject *cgroup, struct err *e)
 static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
 {
     const char *dir = PyUnicode_AsUTF8(PyDict_GetItemString(plan, "dir"));
-    int rc = begin_plan(p, plan, e);
+    int rc =
+        box_plan_init(p, profile_of(number(plan, "gpu")), (enum box_level)number(plan, "level"), e);
     if (rc < 0)
         return rc;
     p->uid = (uid_t)number(plan, "uid");
@@ -123,28 +112,6 @@ static int make_plan(struct box_plan *p, PyObject *plan, struct err *e)
         return rc;
     keep_descriptors(p, PyDict_GetItemString(plan, "keep"));
     return allow_readable(p, PyDict_GetItemString(plan, "readable"), e);
-}
-
-PyObject *native_filters(PyObject *self, PyObject *args)
-{
-    (void)self;
-    int gpu;
-    if (!PyArg_ParseTuple(args, "p:filters", &gpu))
-        return NULL;
-    PyObject *filters = PyList_New(0);
-    for (int level = BOX_NONE; filters && level <= BOX_STRONG; level++) {
-        struct box_filter f = {.length = 0};
-        struct err e = ERR_INIT;
-        PyObject *bytes = NULL;
-        if (box_filter_compile(&f, profile_of(gpu), (enum box_level)level, &e) < 0)
-            PyErr_SetString(PyExc_OSError, e.text);
-        else
-            bytes = PyBytes_FromStringAndSize((const char *)&f, sizeof f);
-        if (!bytes || PyList_Append(filters, bytes) < 0)
-            Py_CLEAR(filters);
-        Py_XDECREF(bytes);
-    }
-    return filters;
 }
 
 /* Where there is no room for a descriptor of such a number, the box does without
