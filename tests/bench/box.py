@@ -12,7 +12,9 @@ seal   request -> sealed, from a warm zygote: the job socket is lent and the
 cold   request -> exec of a boxed `true` from a small process: plan, fork, seal.
 empty  box_empty() on a fork bomb of 400 processes, by uid and by process group.
 share  the same scenes with the box (standard) and without any (a worker whose
-       probe says that there is none), in turns, each from a warm zygote.
+       probe says that there is none), in turns, each from a warm zygote; and the
+       CPU time that the keeper takes more with it: its own, and with that of
+       those who help it to look, while a scene sleeps.
 """
 
 from __future__ import annotations
@@ -53,6 +55,16 @@ START_FDS = 6
 MESSAGE_BYTES = 4096
 BOMB = 400
 SPARE_READY_S = 0.2  # twice of what harness/zygote.py waits for
+
+#: Nothing to draw and nothing to encode: what is used meanwhile is the watch's.
+ASLEEP = """
+import time
+from manim import *
+class Asleep(Scene):
+    def construct(self):
+        self.wait(0.1)
+        time.sleep(3)
+"""
 
 figures: list[dict[str, Any]] = []
 
@@ -249,17 +261,29 @@ class Share:
     def __init__(self, z: Zygote) -> None:
         self.zygote = z
         self.wall: dict[tuple[str, str], list[float]] = {}
-        self.keeper_cpu: list[float] = []
+        self.keeper_cpu: dict[tuple[str, str], list[float]] = {}  # its own seconds
+        self.all_cpu: dict[tuple[str, str], list[float]] = {}  # and of all that it started
         self.described = ""  # the box, as a worker tells its stages: they need not probe
 
-    def render(self, scene: Path, level: str) -> None:
+    def forget(self) -> None:
+        """What was measured while caches were cold."""
+        for measured in (self.wall, self.keeper_cpu, self.all_cpu):
+            measured.clear()
+
+    def more(self, measured: dict[tuple[str, str], list[float]], scene: str) -> list[float]:
+        """With the box, less what it is without any; in percent of the time that passed."""
+        bare = statistics.median(measured[scene, "none"])
+        walls = self.wall[scene, "standard"]
+        return [100 * (one - bare) / wall for one, wall in zip(measured[scene, "standard"], walls, strict=True)]
+
+    def render(self, scene: str, code: str, level: str) -> None:
         """One job by the render stage, from the warm zygote."""
         program = BUILD / ("manimd" if level == "standard" else "manimd-open")
         with tempfile.TemporaryDirectory(prefix="manimd-bench-") as name, self.zygote.lend() as job:
             directory = Path(name)
             directory.chmod(0o711)
             size = {"width": 854, "height": 480, "fps": 30}
-            (directory / "job.json").write_text(json.dumps({"id": "b", "code": scene.read_text(), **size}))
+            (directory / "job.json").write_text(json.dumps({"id": "b", "code": code, **size}))
             fd = job.fileno()
             env = {**ENVIRONMENT, "MANIMD_SANDBOX": level, "MANIMD_STAGE_ZYGOTE_FD": str(fd)}
             env.update(MANIMD_LOG_LEVEL="error", MANIMD_ENCODER=str(BUILD / "manimd-encode"))
@@ -272,35 +296,39 @@ class Share:
             os.waitid(os.P_PID, stage.pid, os.WEXITED | os.WNOWAIT)
             took = time.monotonic() - began
             cpu = int(Path(f"/proc/{stage.pid}/schedstat").read_text().split()[0]) / 1e9
-            assert stage.wait() == 0, (directory / "render.json").read_text()
+            _, status, used = os.wait4(stage.pid, 0)
+            stage.returncode = os.waitstatus_to_exitcode(status)
+            assert stage.returncode == 0, (directory / "render.json").read_text()
             result = json.loads((directory / "render.json").read_text())
             assert result["sandbox"]["level"] == level, result["sandbox"]
-            self.wall.setdefault((scene.stem, level), []).append(took)
+            self.wall.setdefault((scene, level), []).append(took)
+            self.keeper_cpu.setdefault((scene, level), []).append(cpu)
+            self.all_cpu.setdefault((scene, level), []).append(used.ru_utime + used.ru_stime)
             if level == "standard":
                 self.described = json.dumps({key: result["sandbox"][key] for key in ("level", "layers")})
-                self.keeper_cpu.append(100 * cpu / took)
 
 
 def bench_share(rounds: int) -> None:
     """The part of a render that goes to the box."""
-    scenes = [HERE / "scenes" / f"{name}.py" for name in ("opening", "warp", "surface")]
+    scenes = {name: (HERE / "scenes" / f"{name}.py").read_text() for name in ("opening", "warp", "surface")}
     rows = []
     with zygote() as z:
         share = Share(z)
         for turn in range(-1, rounds):
-            for scene in scenes:
+            for scene, code in {**scenes, "asleep": ASLEEP}.items():
                 for level in ("standard", "none") if turn % 2 else ("none", "standard"):
-                    share.render(scene, level)
+                    share.render(scene, code, level)
             if turn < 0:
-                share.wall.clear()  # caches are warm now
-                share.keeper_cpu.clear()
+                share.forget()
     for scene in scenes:
-        boxed, bare = (statistics.median(share.wall[scene.stem, level]) for level in ("standard", "none"))
-        rows.append((scene.stem, boxed, bare))
-        figure(f"share.{scene.stem}", [100 * (boxed - bare) / bare], "%", goal=2)
+        boxed, bare = (statistics.median(share.wall[scene, level]) for level in ("standard", "none"))
+        rows.append((scene, boxed, bare))
+        figure(f"share.{scene}", [100 * (boxed - bare) / bare], "%", goal=2)
     ratio = sum(row[1] for row in rows) / sum(row[2] for row in rows)
     figure("share.all", [100 * (ratio - 1)], "%", goal=2)
-    figure("share.keeper_cpu", share.keeper_cpu, "% of one core", goal=2)
+    for scene in scenes:
+        figure(f"share.keeper_cpu.{scene}", share.more(share.keeper_cpu, scene), "% of one core", goal=2)
+    figure("share.watch_cpu", share.more(share.all_cpu, "asleep"), "% of one core", goal=2)
     plot.pairs(OUT / "box_share.svg", "a render's seconds", rows, "s", "blue: in its box    grey: without any")
 
 

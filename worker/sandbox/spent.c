@@ -119,6 +119,6 @@ int64_t spent_look(struct spent *s, const struct sweep *sweep, int64_t now_ms)
 void spent_done(struct spent *s)
 {
     free(s->seen);
-    sweep_others_done(&s->others);
+    sweep_past_done(&s->past);
     *s = (struct spent){0};
 }

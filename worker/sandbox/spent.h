@@ -32,7 +32,7 @@ struct spent {
     int64_t gone_ticks; /* of those that have ended since, but for samples */
     double sampled_ms, squares_ms2;
     int64_t looked_ms;
-    struct sweep_others others; /* of the watch's sweeps, which keeps it here */
+    struct sweep_past past; /* of the watch's sweeps, which keeps it here */
 };
 
 /* Takes a look at `now_ms` into account; the milliseconds of all processes that

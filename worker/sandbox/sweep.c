@@ -6,10 +6,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void close_dir(DIR **d)
@@ -128,44 +131,44 @@ static void add(struct sweep *s, const struct sweep_process *p)
 
 #define ASK_ALL_EVERY 5
 
-static void note(struct sweep_others *o, pid_t pid)
+static void note(struct sweep_pids *p, pid_t pid)
 {
-    if (o->count == o->capacity) {
-        o->capacity = o->capacity ? o->capacity * 2 : 256;
-        o->pids = own_realloc(o->pids, (size_t)o->capacity * sizeof o->pids[0]);
+    if (p->count == p->capacity) {
+        p->capacity = p->capacity ? p->capacity * 2 : 256;
+        p->pids = own_realloc(p->pids, (size_t)p->capacity * sizeof p->pids[0]);
     }
-    o->pids[o->count++] = pid;
+    p->pids[p->count++] = pid;
 }
 
 /* /proc lists numbers upwards, so `at` goes along; one that came out of order is
  * only asked for again. */
-static bool is_others(const struct sweep_others *o, int *at, const char *name)
+static bool is_among(const struct sweep_pids *p, int *at, const char *name)
 {
     pid_t pid = (pid_t)strtol(name, NULL, 10);
-    while (*at < o->count && o->pids[*at] < pid)
+    while (*at < p->count && p->pids[*at] < pid)
         ++*at;
-    return pid > 0 && *at < o->count && o->pids[*at] == pid;
+    return pid > 0 && *at < p->count && p->pids[*at] == pid;
 }
 
 /* All processes that `uid` owns, or all there are (`any`). */
-static int list(struct sweep *s, uid_t uid, bool any, struct sweep_others *others)
+static int list(struct sweep *s, uid_t uid, bool any, struct sweep_past *past)
 {
     own_dir DIR *proc = opendir("/proc");
     if (!proc)
         return -errno;
-    bool asks_all = others && others->looks++ % ASK_ALL_EVERY == 0;
+    bool asks_all = past && past->looks % ASK_ALL_EVERY == 0;
     int at = 0;
     if (asks_all)
-        others->count = 0;
+        past->others.count = 0;
     for (const struct dirent *d; (d = readdir(proc));) {
         uid_t owner;
-        if (others && !asks_all && is_others(others, &at, d->d_name))
+        if (past && !asks_all && is_among(&past->others, &at, d->d_name))
             continue;
         if (!owner_of(dirfd(proc), d->d_name, &owner))
             continue;
         if (!any && owner != uid) {
             if (asks_all)
-                note(others, (pid_t)strtol(d->d_name, NULL, 10));
+                note(&past->others, (pid_t)strtol(d->d_name, NULL, 10));
             continue;
         }
         struct sweep_process p = {.pid = (pid_t)strtol(d->d_name, NULL, 10), .inside = !any};
@@ -175,6 +178,51 @@ static int list(struct sweep *s, uid_t uid, bool any, struct sweep_others *other
             s->ghosts += !any;
     }
     return 0;
+}
+
+/* 0 when it is not told. */
+static int64_t last_born(int fd)
+{
+    char text[128];
+    ssize_t n = fd >= 0 ? pread(fd, text, sizeof text - 1, 0) : 0;
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strrchr(text, ' ');
+    return at ? strtoll(at, NULL, 10) : 0;
+}
+
+static bool tells_births(int fd)
+{
+    struct statfs fs;
+    if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+        return false;
+    int64_t before = last_born(fd);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    int64_t after = last_born(fd);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return pid > 0 && before != after && after >= pid;
+}
+
+static int64_t ask_births(struct sweep_past *past)
+{
+    if (!past->tried) {
+        own_fd int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+        past->births_fd = tells_births(fd) ? steal_fd(&fd) : -1;
+        past->tried = true;
+    }
+    return last_born(past->births_fd);
+}
+
+/* Nobody was born since they were listed, so nobody else has their numbers. */
+static void look_at_ours(struct sweep *s, const struct sweep_pids *ours)
+{
+    for (int i = 0; i < ours->count; i++) {
+        struct sweep_process p = {.pid = ours->pids[i], .inside = true};
+        if (read_stat(&p))
+            add(s, &p);
+    }
 }
 
 static bool is_inside(const struct sweep *s, pid_t pid, pid_t reaper_pid)
@@ -208,11 +256,11 @@ static void keep_descendants(struct sweep *s, pid_t reaper_pid)
     s->count = kept;
 }
 
-int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_others *others)
+static int look(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_past *past)
 {
     s->count = 0;
     s->ghosts = 0;
-    int rc = list(s, uid, uid == 0, others);
+    int rc = list(s, uid, uid == 0, past);
     if (rc == 0 && uid == 0)
         keep_descendants(s, reaper_pid);
     return rc;
@@ -220,13 +268,34 @@ int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_
 
 int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
 {
-    return sweep_look_again(s, uid, reaper_pid, NULL);
+    return look(s, uid, reaper_pid, NULL);
 }
 
-void sweep_others_done(struct sweep_others *others)
+int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_past *past)
 {
-    free(others->pids);
-    *others = (struct sweep_others){0};
+    int64_t born = ask_births(past);
+    if (born && born == past->last_born && past->looks % ASK_ALL_EVERY != 0) {
+        past->looks++;
+        s->count = s->ghosts = 0;
+        look_at_ours(s, &past->ours);
+        return 0;
+    }
+    int rc = look(s, uid, reaper_pid, past);
+    past->looks++;
+    past->last_born = rc == 0 ? born : 0;
+    past->ours.count = 0;
+    for (int i = 0; i < s->count; i++)
+        note(&past->ours, s->all[i].pid);
+    return rc;
+}
+
+void sweep_past_done(struct sweep_past *past)
+{
+    free(past->others.pids);
+    free(past->ours.pids);
+    if (past->tried)
+        own_close_fd(&past->births_fd);
+    *past = (struct sweep_past){0};
 }
 
 void sweep_done(struct sweep *s)

@@ -31,20 +31,35 @@ struct sweep {
     }
 #define own_sweep __attribute__((cleanup(sweep_done)))
 
-/* Whom a look may pass over, to be cheap: processes that a look just before found
- * to be others'. Nobody but us gives a process a box's uid; so what is missed is
- * one of the box with the number of another that has just ended, until the next
- * look that asks of all, every fifth: numbers go round in thousands. */
-struct sweep_others {
-    pid_t *pids; /* in order */
-    int count, capacity, looks;
+/* What earlier looks found, for the next to be cheap.
+ *
+ * The kernel tells the number that the last process or thread here was born with
+ * (the last field of /proc/loadavg). When it is still the same, nobody was born: the
+ * box's processes are those of the look before, or fewer, and /proc is not listed
+ * at all. It is believed where a child of ours, born to find out, moves it (not in
+ * gVisor, nor behind a file system of somebody's in the place of that file).
+ *
+ * Else it may pass over processes that a look just before found to be others'. Nobody
+ * but us gives a process a box's uid; so what is missed is one of the box with the
+ * number of another that has just ended, until the next look that asks of all,
+ * every fifth: numbers go round in thousands. */
+struct sweep_pids {
+    pid_t *pids; /* in the order of /proc */
+    int count, capacity;
+};
+struct sweep_past {
+    struct sweep_pids others, ours;
+    int looks;
+    bool tried;        /* whether births are told; if so by births_fd */
+    int births_fd;     /* undefined until then; -1: they are not told */
+    int64_t last_born; /* before `ours` were listed; 0: not known */
 };
 
 /* Fills `s` (again) with the box's processes; 0 or a negative errno. */
 int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid);
 /* The same, many times. */
-int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_others *others);
-void sweep_others_done(struct sweep_others *others);
+int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_past *past);
+void sweep_past_done(struct sweep_past *past);
 void sweep_done(struct sweep *s);
 
 /* Living processes among them. */

@@ -202,7 +202,7 @@ enum outcome box_watch_look(struct box_watch *w)
     int64_t now_ms = clock_now_ms(); /* of the sweep, which is what is sampled */
     if (!w->spent)
         w->spent = own_calloc(1, sizeof *w->spent);
-    if (sweep_look_again(&s, w->uid, w->reaper_pid, &w->spent->others) < 0)
+    if (sweep_look_again(&s, w->uid, w->reaper_pid, &w->spent->past) < 0)
         return OUTCOME_host_error;
     count(w, &s, now_ms);
     now_ms = clock_now_ms();
