@@ -19,3 +19,7 @@ bench-box: all $(BOX_BENCH) ## what the box costs: seal, cold path, kill, share 
 .PHONY: bench-box-memory
 bench-box-memory: all ## how far each kind of memory gets beyond its limit
 	@$(PYTHON) tests/bench/box_memory.py
+
+.PHONY: bench-box-cpu
+bench-box-cpu: all ## how many times its CPU limit a scene gets, way by way
+	@$(PYTHON) tests/bench/box_cpu.py
