@@ -1,5 +1,6 @@
 #include "zygotes.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -116,6 +117,16 @@ static void on_word(void *arg, uint32_t events)
     log_at(LOG_DEBUG, "zygote %d is ready: %s", (int)seat->zygote.pid, seat->zygote.about);
 }
 
+/* Nobody would hear of its end: it ends now, and its seat is free for another. */
+static int cannot_watch(struct seat *seat, int rc, struct err *e)
+{
+    kill(seat->zygote.pid, SIGKILL);
+    while (waitpid(seat->zygote.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    drop_seat(seat);
+    return err_errno(e, rc, FAULT_HOST, "watch the zygote");
+}
+
 static int add_seat(struct zygotes *pool, struct err *e)
 {
     struct seat *seat = own_calloc(1, sizeof *seat);
@@ -131,11 +142,13 @@ static int add_seat(struct zygotes *pool, struct err *e)
         at = &(*at)->next;
     *at = seat;
     rc = loop_child(pool->loop, &seat->child, seat->zygote.pid, on_exit_seat, seat);
-    if (!rc)
-        rc = loop_watch(pool->loop, &seat->watch, seat->zygote.control_fd, EPOLLIN, on_word, seat);
     if (rc)
-        kill(seat->zygote.pid, SIGKILL);
-    return rc ? err_errno(e, rc, FAULT_HOST, "watch the zygote") : 0;
+        return cannot_watch(seat, rc, e);
+    rc = loop_watch(pool->loop, &seat->watch, seat->zygote.control_fd, EPOLLIN, on_word, seat);
+    if (!rc)
+        return 0;
+    loop_child_forget(&seat->child);
+    return cannot_watch(seat, rc, e);
 }
 
 static void refill(struct zygotes *pool)
