@@ -142,13 +142,15 @@ def typeset(body: str, engine: str = "latex") -> bool:
     """Run TeX on a document, as the harness does not; whether it ended well."""
     with open("t.tex", "w") as file:
         file.write("\\documentclass{article}\\begin{document}" + body + "\\end{document}")
-    command = [engine, "-interaction=nonstopmode", "-output-format=dvi", "t.tex"]
+    form = "-no-pdf" if engine == "xelatex" else "-output-format=dvi"
+    command = [engine, "-interaction=nonstopmode", form, "t.tex"]
     return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30).returncode == 0
 
 
 def typeset_contents() -> bytes:
     """All that TeX has written, and what dvisvgm makes of it; there is a log at least."""
-    command = ["dvisvgm", "-v0", "-n", "-o", "t.svg", "t.dvi"]
+    made = "t.xdv" if os.path.exists("t.xdv") else "t.dvi"
+    command = ["dvisvgm", "-v0", "-n", "-o", "t.svg", made]
     subprocess.run(command, stdout=subprocess.DEVNULL, timeout=30)
     if not os.path.exists("t.log"):
         raise RuntimeError("TeX did not run, so nothing was tried")

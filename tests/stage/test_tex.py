@@ -21,6 +21,8 @@ LUA = (
     r" documentclass=r'\documentclass{article}\pagestyle{empty}')"
 )
 
+XE = "TexTemplate(tex_compiler='xelatex', output_format='.xdv')"
+
 
 def formula(tex: str, template: str = "None", after: str = "self.wait(0.2)") -> str:
     """A scene that shows a formula, with nothing of Manim's around it."""
@@ -80,14 +82,15 @@ def test_what_tex_says_and_where(name: str) -> None:
     assert words in tex_error(formula(tex), tex_timeout_s=60).error["message"]
 
 
-def test_a_tex_program_that_is_not_there() -> None:
-    """Which, not an errno."""
-    engines = {"xelatex": ".xdv", "lualatex": ".dvi", "pdflatex": ".pdf"}
-    engine = next((one for one in engines if not shutil.which(one)), None)
-    if engine is None:
-        pytest.skip(f"not applicable: every engine is here ({', '.join(engines)})")
-    ended = render(formula("a", f"TexTemplate(tex_compiler={engine!r}, output_format={engines[engine]!r})"))
-    assert ended.outcome == "tex_error" and f'has no "{engine}"' in ended.error["message"], ended.result
+@pytest.mark.parametrize("program", ["xelatex", "lualatex"])
+def test_a_tex_program_that_is_not_there(program: str) -> None:
+    """Which, not an errno, and what to install."""
+    code = formula("a", XE.replace("xelatex", program).replace(".xdv", ".xdv" if program == "xelatex" else ".dvi"))
+    nowhere = "import os\nos.environ['PATH'] = '/nonexistent'\n"
+    ended = render(nowhere + code)
+    assert ended.outcome == "tex_error", ended.result
+    assert f'this worker has no "{program}"' in ended.error["message"], ended.error
+    assert "(on Debian: texlive-" in ended.error["message"], ended.error
 
 
 @pytest.mark.parametrize(
@@ -229,9 +232,29 @@ def test_postscript_without_end() -> None:
     assert "dvisvgm did not end within 1 s" in ended.error["message"]
 
 
-def test_xetex_reads_nothing_outside(canary: Path) -> None:
+def test_xetex_draws() -> None:
+    """The control: a template may name it, and its font is its own."""
     if not shutil.which("xelatex"):
         pytest.skip("not applicable: xelatex is not installed (which xelatex)")
-    template = "TexTemplate(tex_compiler='xelatex', output_format='.xdv')"
-    ended = render(formula(r"\input{%s/canary.tex}" % canary, template), {"tex_timeout_s": 100})
+    drawn = [render(formula(tex, XE), {"tex_timeout_s": 100}) for tex in ("x", "y")]
+    assert [one.outcome for one in drawn] == ["completed"] * 2, [one.result for one in drawn]
+    assert drawn[0].frames and drawn[0].frames != drawn[1].frames
+
+
+XETEX_WAYS = [r"\input{%s/canary.tex}", r"\XeTeXpicfile %s/canary.svg", r'\font\f="[%s/canary.tex]" \f x']
+
+
+@pytest.mark.parametrize("how", XETEX_WAYS)
+def test_xetex_reads_nothing_outside(canary: Path, how: str) -> None:
+    if not shutil.which("xelatex"):
+        pytest.skip("not applicable: xelatex is not installed (which xelatex)")
+    ended = render(formula(how % canary, XE), {"tex_timeout_s": 100})
     assert ended.outcome == "tex_error", ended.result
+    assert "CANARY" not in str(ended.result) + ended.log
+
+
+def test_xetex_reads_no_passwords() -> None:
+    if not shutil.which("xelatex"):
+        pytest.skip("not applicable: xelatex is not installed (which xelatex)")
+    ended = render(formula(r"\input{/etc/passwd}", XE), {"tex_timeout_s": 100})
+    assert ended.outcome == "tex_error" and "root:" not in str(ended.result), ended.result

@@ -229,7 +229,9 @@ def tex_details(error: BaseException, frame: FrameType) -> tuple[str, str]:
     log_path = getattr(error, "log_path", None) or (found[1] if found else log_beside(frame))
     if not log_path:
         missing = isinstance(error, FileNotFoundError) and error.filename
-        words = f'this worker has no "{error.filename}"' if missing else str(error)
+        words = str(error)
+        if missing:
+            words = hints.behind(f'this worker has no "{missing}"', hints.of_program(missing))
         return f"{words} (formula: {expression})", ""
     message, line, read = tex_log_message(read_text(log_path))
     lines = read_text(os.path.splitext(log_path)[0] + ".tex").splitlines()

@@ -38,6 +38,15 @@ RENAMED = {
 }
 #: ManimGL's modules, for which another import is needed.
 MANIMGL = ("manimlib", "manim_imports_ext", "manimgl")
+#: Debian's packages of what a TexTemplate may name, and of what Manim needs besides.
+PACKAGES = {
+    "latex": "texlive-latex-base",
+    "pdflatex": "texlive-latex-base",
+    "luatex": "texlive-latex-base",
+    "lualatex": "texlive-latex-base",
+    "xelatex": "texlive-xetex",
+    "dvisvgm": "dvisvgm",
+}
 EMBEDS = ("embed", "interactive_embed")
 FENCE = re.compile(r"^\s*(```|~~~)")
 MAGIC = re.compile(r"^\s*%{1,2}manim\b")
@@ -112,6 +121,12 @@ def of_formula(formula: str) -> str:
     if not found:
         return ""
     return f'Python read "{found[0]}" in it as a control character: write the formula as r"…"'
+
+
+def of_program(name: str) -> str:
+    """For one that TeX needs and that is not installed."""
+    package = PACKAGES.get(name)
+    return f"whoever runs the worker can install it (on Debian: {package})" if package else ""
 
 
 def behind(words: str, hint: str) -> str:
