@@ -219,7 +219,7 @@ def test_a_time_limit(place: Place) -> None:
     """--timeout ends a loop."""
     place.write("loop.py", "while True: pass\n")
     done = place.render("loop.py", *SIZE, "--timeout", "2")
-    assert done.returncode == 1 and "it ran longer than 2 seconds [time_limit]" in done.stderr, done
+    assert done.returncode == 1 and "it ran longer than 2 seconds; it was at line 1 [time_limit]" in done.stderr, done
 
 
 FILM = GOOD.replace("self.wait(0.3)", "[self.play(square.animate.rotate(1), run_time=1) for _ in range(12)]")

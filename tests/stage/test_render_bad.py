@@ -236,11 +236,61 @@ def test_formula_that_tex_refuses() -> None:
 
 def test_endless_loop() -> None:
     ended = fails(scene("while True: pass"), "time_limit", timeout_s=1)
-    assert "1 seconds" in ended.error["message"]
+    assert ended.error["message"] == "it ran longer than 1 seconds; it was at line 5, in construct"
+    assert ended.error["line"] == 5
 
 
 def test_endless_loop_at_import() -> None:
-    fails(HEAD + "while True: pass\n", "time_limit", timeout_s=1)
+    ended = fails(HEAD + "while True: pass\n", "time_limit", timeout_s=1)
+    assert ended.error["message"] == "it ran longer than 1 seconds; it was at line 2"
+
+
+WHERE = {
+    "in Manim": "self.play(Create(Square()), run_time=10**6)",
+    "in C": "import time; time.sleep(10**6)",
+    "in a system call": "import os; os.read(os.pipe()[0], 1)",
+    "in another's code": "import queue; queue.Queue().get()",
+}
+
+
+@pytest.mark.parametrize("what", WHERE)
+def test_where_it_was_when_its_time_was_up(what: str) -> None:
+    ended = fails(scene("self.wait(0.1)\n" + WHERE[what]), "time_limit", timeout_s=2)
+    assert ended.error["message"].endswith("; it was at line 6, in construct"), ended.error
+
+
+SPENT = {
+    "by itself": "while True: pass",
+    "by children": "import subprocess\nwhile True: subprocess.run(['sh', '-c', 'i=0; while [ $i -lt 99999 ]; do i=$((i+1)); done'])",
+}
+
+
+@pytest.mark.parametrize("how", SPENT)
+def test_where_it_was_when_its_cpu_time_was_up(how: str) -> None:
+    """Its own, which the kernel tells it, or that of all that it started."""
+    lines = SPENT[how].splitlines()
+    ended = fails(scene(SPENT[how]), "cpu_limit", cpu_s=1)
+    assert ended.error["message"].endswith(f"; it was at line {4 + len(lines)}, in construct"), ended.error
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "signal.signal(signal.SIGURG, signal.SIG_IGN)",
+        "signal.signal(signal.SIGURG, lambda *_: os._exit(0))",
+        "os.execvp('sleep', ['sleep', '100'])",
+        "os.closerange(3, 100)",
+        r"""[os.write(fd, b'  File "/etc/passwd", line 1 in x\n') for fd in range(3, 9) if fifo(fd)]""",
+    ],
+)
+def test_who_does_not_say_where_it_is_ends_all_the_same(how: str) -> None:
+    body = (
+        "import os, signal, stat, time\n"
+        "def fifo(fd):\n    try: return stat.S_ISFIFO(os.fstat(fd).st_mode)\n    except OSError: return False\n"
+        f"{how}\nwhile True: time.sleep(1)"
+    )
+    ended = fails(scene(body), "time_limit", timeout_s=1)
+    assert "passwd" not in ended.error["message"]
 
 
 def test_stops_itself() -> None:

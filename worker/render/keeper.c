@@ -37,14 +37,18 @@ static void look(struct keeper *k)
         return;
     const char *sentence = limit_sentences[o];
     verdict_say(&k->verdict, o, "%s", sentence ? sentence : outcome_help(o));
+    if (o == OUTCOME_cpu_limit)
+        keeper_tell_where(k);
 }
 
 static void check_time(struct keeper *k)
 {
     int64_t now = clock_now_ms();
-    if (k->sealed && now > k->sealed_ms + k->job->limits.wall_ms)
+    if (k->sealed && now > k->sealed_ms + k->job->limits.wall_ms && !k->verdict.set) {
         verdict_say(&k->verdict, OUTCOME_time_limit, "it ran longer than %g seconds",
                     (double)k->job->limits.wall_ms / 1000);
+        keeper_tell_where(k);
+    }
     if (!k->sealed && now > k->started_ms + SEAL_WITHIN_MS)
         verdict_say(&k->verdict, OUTCOME_host_error,
                     "the scene's process was not ready within %d s", SEAL_WITHIN_MS / 1000);

@@ -5,6 +5,7 @@
  *   keeper_script.c  the script's own folder, for `manimd render`
  *   keeper_fetched.c source and assets that the fetch stage got
  *   keeper_cgroup.c  the job's cgroup, where there is one
+ *   keeper_where.c   where the scene was, when its time is up
  *   keeper_hear.c    what the warden, the scene and the encoder say
  *   keeper.c         the loop: hear, watch, end
  *   keeper_judge.c   render.json
@@ -37,6 +38,12 @@ struct verdict {
     bool set;
     enum outcome outcome;
     cJSON *error; /* {code, message, …} or NULL; owned */
+};
+
+/* Where a scene says that it was; its own words. */
+struct where {
+    int line; /* of its file; 0: not told */
+    char name[64];
 };
 
 struct keeper {
@@ -87,6 +94,7 @@ struct keeper {
     int64_t started_ms, sealed_ms, scene_end_ms, encoder_end_ms;
     int64_t next_report_ms;
     struct verdict verdict;
+    struct where where;
 };
 
 /* keeper_start.c */
@@ -119,6 +127,12 @@ void keeper_hear_scene(struct keeper *k);
 void keeper_hear_encoder(struct keeper *k);
 void keeper_hear_trips(struct keeper *k);
 void keeper_hear_log(struct keeper *k);
+
+/* keeper_where.c: asks the scene, if it still runs, where it is, and puts that into
+ * the verdict, which was just set and says that its time is up. */
+void keeper_tell_where(struct keeper *k);
+/* One of its lines that is no word. */
+void keeper_hear_where(struct keeper *k, const char *line);
 
 /* keeper_judge.c: the first call counts. `error` is taken over. */
 void verdict_set(struct verdict *v, enum outcome outcome, cJSON *error);

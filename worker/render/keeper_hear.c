@@ -244,8 +244,10 @@ static void on_scene_line(void *arg, char *line)
 {
     struct keeper *k = arg;
     own_json cJSON *j = NULL;
-    if (json_parse(line, strlen(line), FAULT_JOB, &j, NULL) < 0)
+    if (json_parse(line, strlen(line), FAULT_JOB, &j, NULL) < 0) {
+        keeper_hear_where(k, line);
         return;
+    }
     const cJSON *word = cJSON_GetObjectItemCaseSensitive(j, "progress");
     if (cJSON_IsObject(word))
         on_progress(k, word);

@@ -101,6 +101,8 @@ static void judge_signal(struct keeper *k, int signo)
     for (size_t i = 0; i < sizeof scene_signals / sizeof scene_signals[0]; i++)
         if (scene_signals[i].signo == signo) {
             verdict_say(&k->verdict, scene_signals[i].outcome, "%s", scene_signals[i].sentence);
+            if (scene_signals[i].outcome == OUTCOME_cpu_limit)
+                keeper_tell_where(k);
             return;
         }
     /* RLIMIT_CPU's hard limit is a SIGKILL. */

@@ -6,10 +6,12 @@ source; everything after it may be read and changed by the scene.
 
 from __future__ import annotations
 
+import faulthandler
 import inspect
 import os
 import platform
 import random
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -102,6 +104,14 @@ def open_streams() -> None:
         stream = os.fdopen(os.dup(fd), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def tell_where(fd: int) -> None:
+    """When the keeper asks (SIGURG, which does nothing else), or when the CPU time is
+    used up: the stack, written by C code in the signal's handler, whatever Python is
+    at, among the lines of our words."""
+    faulthandler.register(signal.SIGURG, file=fd, all_threads=False)
+    faulthandler.register(signal.SIGXCPU, file=fd, all_threads=False, chain=True)
 
 
 def enter_script_dir(start: dict[str, Any]) -> None:
@@ -280,6 +290,7 @@ def main(job_fd: int, start: dict[str, Any], fds: list[int], about: dict[str, An
     tex.bound(start["limits"]["tex_ms"], start["level"] >= OWN_UID_LEVEL)
     enter_script_dir(start)
     open_streams()
+    tell_where(fds[PROGRESS])
     status = judge(start, Channel(fds[PROGRESS]), fds, about)
     for stream in (sys.stdout, sys.stderr):
         try:

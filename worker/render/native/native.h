@@ -15,6 +15,8 @@
  *   {"reaped_cpu_ms":N}            used by what was reaped so far
  *   {"exit":STATUS,"cpu_ms":N,"maxrss_kb":N}   the scene process has ended
  *   {"empty":true,"cpu_ms":N,"maxrss_kb":N}    and so has all that it started
+ * The keeper's only word after the start is a byte, which asks where the scene is
+ * (keeper_where.c).
  */
 #ifndef MANIMD_NATIVE_H
 #define MANIMD_NATIVE_H
