@@ -117,6 +117,17 @@ HINTS = {
     "a socket": (scene("import socket\nsocket.create_connection(('127.0.0.1', 1))"), "no network"),
     "a place": (scene("open('/tmp/x', 'w')"), "its own directory only"),
     "a coroutine": (f"{HEAD}class Bad(Scene):\n    async def construct(self): pass\n", "write `def construct(self)`"),
+    "a pool": (scene("import multiprocessing\nmultiprocessing.Pool(2)"), "use concurrent.futures.ThreadPoolExecutor"),
+    "a pool of futures": (
+        scene("from concurrent.futures import ProcessPoolExecutor as Pool\nPool(2).submit(print)"),
+        "use concurrent.futures.ThreadPoolExecutor",
+    ),
+    "a manager": (scene("import multiprocessing\nmultiprocessing.Manager()"), "use concurrent.futures.Thread"),
+    "shared memory": (
+        scene("from multiprocessing.shared_memory import SharedMemory\nSharedMemory(create=True, size=9)"),
+        "use concurrent.futures.ThreadPoolExecutor",
+    ),
+    "an event loop": (scene("import asyncio\nasyncio.run(asyncio.sleep(0))"), "call plain functions"),
     "no raw string": (scene("MathTex('\\frac{1}{2}')"), 'write the formula as r"…"'),
 }
 
@@ -155,6 +166,35 @@ def test_characters_that_no_font_has() -> None:
     assert ended.outcome == "completed", ended.result
     assert ended.result["log_tail"].count("no font on this worker has \U0010fffd (U+10FFFD):") == 1
     assert "(U+00E9)" not in ended.result["log_tail"]
+
+
+BLANKS = {
+    "MathTex('\\theta + 1')": r"\theta",
+    "MathTex('a', '\\times', 'b \\to c')": r"\times",
+    "MathTex('x \\tan(x)')": r"\tan",
+    "Tex('$x \\neq 1$')": r"\neq",
+    "MathTex('2 \\rho')": r"\rho",
+}
+NO_BLANKS = [
+    "MathTex(r'\\theta \\times \\tan(x) \\to \\neq \\rho')",
+    "MathTex('a\\tb\\n\\to\\n\\theta')",
+    "Tex('a\\tan apple\\tto you')",
+    "Tex('one\\r\\ntwo\\nand three')",
+]
+
+
+@pytest.mark.parametrize("how", BLANKS)
+def test_a_command_that_python_read_as_a_blank(how: str) -> None:
+    """TeX says nothing, and draws another formula: so it is said, once."""
+    ended = render(scene(f"{how}\n{how}\nself.wait(0.1)"))
+    assert ended.outcome == "completed", ended.result
+    assert ended.result["log_tail"].count(f'read the beginning of "{BLANKS[how]}" in it as a blank') == 1, ended.log
+
+
+def test_blanks_that_are_meant() -> None:
+    ended = render(scene("\n".join(NO_BLANKS) + "\nself.wait(0.1)"))
+    assert ended.outcome == "completed", ended.result
+    assert "blank" not in ended.log
 
 
 def test_exception_in_mid_play() -> None:

@@ -10,6 +10,7 @@ where it is certain.
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 import traceback
@@ -50,7 +51,23 @@ PACKAGES = {
 EMBEDS = ("embed", "interactive_embed")
 FENCE = re.compile(r"^\s*(```|~~~)")
 MAGIC = re.compile(r"^\s*%{1,2}manim\b")
+#: What a formula never holds but by such a mistake.
 CONTROLS = {"\a": r"\a", "\b": r"\b", "\v": r"\v", "\f": r"\f"}
+#: For TeX a tab, a line's end, a carriage return are blanks: it says nothing, and
+#: the formula is another. They may well be meant, so these are commands of which
+#: what is left behind the blank is no word that a text would go on with.
+BLANKS = {
+    "\t": ("au|extbf|extit|extrm|exttt|extsf|extcolor|extstyle|ext|herefore|heta|hickapprox|"
+           "hicksim|ilde|imes|frac|o|riangleq|riangle|an(?=[({^\\\\])"),
+    "\n": "abla|earrow|eq|ewline|exists|otin|warrow",
+    "\r": "[a-z]+",
+}
+BLANK_FOR_COMMAND = re.compile("|".join(f"({blank})({rest})(?![a-zA-Z])" for blank, rest in BLANKS.items()))
+WITHOUT_SOCKETS = {
+    "multiprocessing": "a scene has no memory to share, so no pools, locks or queues of "
+    "multiprocessing: use concurrent.futures.ThreadPoolExecutor",
+    "asyncio": "a scene has no sockets and no epoll, which asyncio needs: call plain functions",
+}
 
 
 def of_source(source: str) -> str:
@@ -93,6 +110,20 @@ def of_window(error: BaseException) -> str:
     return ""
 
 
+def of_parallel(error: BaseException) -> str:
+    """For modules whose parts talk to each other by what the box does not have."""
+    refused = isinstance(error, OSError) and error.errno in (
+        errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSYS, errno.EAFNOSUPPORT
+    )
+    if not refused and type(error) is not EOFError:
+        return ""
+    last = [os.path.dirname(frame.filename) for frame in traceback.extract_tb(error.__traceback__)][1:]
+    for module, words in WITHOUT_SOCKETS.items():
+        if any(os.path.basename(name) == module for name in last):
+            return words
+    return ""
+
+
 def of_system(error: BaseException) -> str:
     """For what the box does not have."""
     reason = getattr(error, "reason", None)  # of urllib's URLError
@@ -108,19 +139,29 @@ def of_system(error: BaseException) -> str:
 
 def of(error: BaseException) -> str:
     """The hint for an exception, "" when there is none."""
-    for one in (of_name, of_module, of_window, of_system):
+    for one in (of_name, of_module, of_window, of_parallel, of_system):
         hint = one(error)
         if hint:
             return hint
     return ""
 
 
+def blank_for_command(formula: str) -> str:
+    r"""The command of which Python made a blank and some letters, as \theta, or ""."""
+    for found in BLANK_FOR_COMMAND.finditer(formula):
+        indents = found[0][0] == "\t" and formula[: found.start()].rpartition("\n")[2].strip() == ""
+        if not (indents and found.start() > 0):
+            return found[0].encode("unicode_escape").decode()
+    return ""
+
+
 def of_formula(formula: str) -> str:
     r"""For one that was written without r"…": \frac becomes a form feed and "rac"."""
     found = [written for one, written in CONTROLS.items() if one in formula]
-    if not found:
-        return ""
-    return f'Python read "{found[0]}" in it as a control character: write the formula as r"…"'
+    if found:
+        return f'Python read "{found[0]}" in it as a control character: write the formula as r"…"'
+    command = blank_for_command(formula)
+    return f'Python read the beginning of "{command}" in it as a blank: write the formula as r"…"' if command else ""
 
 
 def of_program(name: str) -> str:

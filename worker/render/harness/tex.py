@@ -30,8 +30,11 @@ from typing import IO, Any
 
 from manim.utils import tex_file_writing
 
+from . import errors, hints
+
 NOISE = re.compile(rb"Not reading from /dev/null(\.tex)? \(openin_any = p[;)]")
 FILE_MAX_BYTES = 64 << 20  # of a run's log, DVI, and whatever it writes besides
+SHOWN_CHARS = 100  # of a formula, in the log
 WORDS_MAX_BYTES = 64 << 10  # of its standard error, passed on
 INTERRUPT_S = 1.0  # between asking it to stop and killing it
 
@@ -137,8 +140,25 @@ def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes
     return subprocess.CompletedProcess(command, process.returncode)
 
 
+def telling(stock: Any) -> Any:
+    """A generate_tex_file() that says in the scene's log, once a formula, when TeX will
+    draw another one than was meant, and say nothing."""
+    told: set[str] = set()
+
+    def generate_tex_file(expression: str, *args: Any, **options: Any) -> Any:
+        hint = hints.of_formula(expression)
+        shown = " ".join(errors.without_marks(expression).split())[:SHOWN_CHARS]
+        if hint and shown not in told:
+            told.add(shown)
+            print(f"manimd: {hint} (formula: {shown})", file=sys.stderr)
+        return stock(expression, *args, **options)
+
+    return generate_tex_file
+
+
 def install() -> None:
-    """Let Manim start TeX through run()."""
+    """Let Manim start TeX through run(), and look at each formula first."""
+    tex_file_writing.generate_tex_file = telling(tex_file_writing.generate_tex_file)
     names = {"run": run, "DEVNULL": subprocess.DEVNULL, "PIPE": subprocess.PIPE}
     tex_file_writing.subprocess = SimpleNamespace(**names)  # type: ignore[assignment]
 
