@@ -55,7 +55,7 @@ def experiments() -> list[Experiment]:
     """One for each fault of queue.md §3 that is in scope, and more."""
     every = [
         w.killed_in_mid_render, w.stopped_beyond_its_lease, w.stages_that_end_badly, w.stages_killed_at_random,
-        w.poison, w.cancel_races, w.rolling_deploy, w.told_twice, w.evicted,
+        w.poison, w.cancel_races, w.rolling_deploy, w.told_twice, w.told_while_a_grant_is_on_its_way, w.evicted,
         r.redis_killed, r.power_cut, r.redis_away, r.ten_minutes_by_its_clock, r.client_kill_storm, r.beats_in_a_black_hole,
         r.commands_in_a_black_hole, r.blocker_in_a_black_hole, r.everything_in_a_black_hole, r.clock_an_hour_off,
         r.memory_full, r.disk_full, r.scripts_flushed, r.flushed_all, r.indexes_deleted, r.garbage_flood,

@@ -163,6 +163,26 @@ def evicted(t: Trial) -> None:
             member.signal(signal.SIGKILL)
 
 
+def told_while_a_grant_is_on_its_way(t: Trial) -> None:
+    """The claim has been granted, the worker has not heard of it, and is told to stop at once."""
+    t.bed("SCRIPT", "LOAD", script_text("claim"))
+    proxy = t.proxy()
+    member = t.workers(1, keep=False, slots=1, redis_url=proxy.url)[0]
+
+    def spring(_: Pair) -> None:
+        for words in ("draining", "stopping"):
+            member.signal(signal.SIGTERM)
+            t.until(f"it is {words}", lambda words=words: member.says(words))
+
+    trap = proxy.set_trap("claim", after=True, spring=spring, hold=True)
+    t.push("a", fields={"run_at": time.time() + 1})
+    t.until("the claim is called", trap.sprung.is_set)
+    t.until("it has ended", lambda: not member.alive)
+    found = t.hash("a")
+    assert (found["state"], found["attempt"], found["crashes"]) == ("queued", "0", "0"), found
+    t.workers(1)
+
+
 # ── 3: at the border of each script ───────────────────────────────────────
 
 BOUNDARIES = ("admit", "claim", "beat", "finish", "release", "promote", "reap", "cancel")

@@ -54,6 +54,7 @@ class Trap:
     after: bool  # the server has run it, the client has not heard
     spring: Callable[[Pair], None]
     sprung: threading.Event
+    hold: bool = False  # what was held meanwhile goes on its way; else the line is cut
 
 
 class Proxy:
@@ -73,9 +74,9 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def set_trap(self, script: str, after: bool, spring: Callable[[Pair], None]) -> Trap:
+    def set_trap(self, script: str, after: bool, spring: Callable[[Pair], None], hold: bool = False) -> Trap:
         """Wait for a script to be called."""
-        self.trap = Trap(script, after, spring, threading.Event())
+        self.trap = Trap(script, after, spring, threading.Event(), hold)
         return self.trap
 
     def hole(self, kind: str) -> int:
@@ -134,9 +135,9 @@ class Proxy:
                 return
             if end is pair.client:
                 self._up(pair, data)
-            elif pair.cut_at_reply and self.trap:
-                self._spring(pair)
             else:
+                if pair.cut_at_reply and self.trap and not self._spring(pair):
+                    return
                 pair.client.sendall(data)
         except OSError:
             self.cut(pair)
@@ -150,16 +151,18 @@ class Proxy:
             pair.kind = "beats"
         trap = self.trap
         if trap and not trap.sprung.is_set() and script_sha1(trap.script) in data:
-            if not trap.after:
-                self._spring(pair)
+            if not trap.after and not self._spring(pair):
                 return
-            pair.cut_at_reply = True
+            pair.cut_at_reply = trap.after
         pair.server.sendall(data)
 
-    def _spring(self, pair: Pair) -> None:
+    def _spring(self, pair: Pair) -> bool:
+        """Whether what was held goes on."""
         assert self.trap
         trap, self.trap = self.trap, None
         pair.cut_at_reply = False
         trap.spring(pair)
         trap.sprung.set()
-        self.cut(pair)
+        if not trap.hold:
+            self.cut(pair)
+        return trap.hold

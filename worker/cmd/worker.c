@@ -254,14 +254,29 @@ static void on_progress(void *arg, void *user, enum stage stage, const char *lin
     w->queue->ops->progress(w->queue, c, json);
 }
 
+/* A claim may be granted yet while its answer is on its way: it is waited for, to be
+ * given back. */
+static bool is_drained(const struct worker *w)
+{
+    return w->draining && supervisor_idle(w->supervisor) &&
+           (!w->queue || w->queue->ops->settled(w->queue));
+}
+
 static void on_free(void *arg, int free_slots)
 {
     struct worker *w = arg;
     (void)free_slots;
-    if (w->draining && supervisor_idle(w->supervisor))
+    if (is_drained(w))
         loop_stop(w->spec.loop);
     else
         offer(w);
+}
+
+static void on_settled(void *arg)
+{
+    struct worker *w = arg;
+    if (!w->closing && is_drained(w))
+        loop_stop(w->spec.loop);
 }
 
 static int lend(void *arg)
@@ -417,6 +432,7 @@ static int open_queue(struct worker *w, struct err *e)
         .on_finished = on_finished,
         .on_empty = w->spec.until_empty ? on_empty : NULL, /* finding out costs a script */
         .on_state = on_state,
+        .on_settled = on_settled,
         .on_warning = on_warning,
         .arg = w,
     };
@@ -504,7 +520,7 @@ void worker_drain(struct worker *w, int64_t timeout_ms)
     offer(w);
     loop_timer_cancel(w->spec.loop, &w->patience);
     loop_timer(w->spec.loop, &w->patience, timeout_ms + DRAIN_GRACE_MS, on_patience, w);
-    if (supervisor_idle(w->supervisor))
+    if (is_drained(w))
         loop_stop(w->spec.loop);
 }
 

@@ -58,6 +58,9 @@ struct queue_events {
      * not looked for. */
     void (*on_empty)(void *arg);
     void (*on_state)(void *arg, bool up, const char *why);
+    /* Draining, and the last job is given up or its claim was answered: settled(). May be
+     * NULL. */
+    void (*on_settled)(void *arg);
     /* Something was refused or could not be checked; it goes on. May be NULL. */
     void (*on_warning)(void *arg, const char *text);
     void *arg;
@@ -73,6 +76,8 @@ struct queue_ops {
     void (*forget)(struct queue *q, struct claim *c);
     /* The caller takes nothing more and ends what it holds: told to onlookers. */
     void (*draining)(struct queue *q);
+    /* Nothing is lent, and nothing asked for that may be granted yet. */
+    bool (*settled)(const struct queue *q);
     void (*close)(struct queue *q);
 };
 struct queue {

@@ -51,6 +51,8 @@ void queue_lent_drop(struct queue_redis *q, struct lent *l)
     l->gone = true;
     if (l->asks == 0)
         lent_free(l);
+    if (!q->lents && q->draining && !q->closed && q->events.on_settled)
+        q->events.on_settled(q->events.arg);
 }
 
 void queue_enter(struct queue_redis *q)

@@ -45,7 +45,7 @@ struct queue_dir {
     int free_slots;
     struct dir_lent *lents;
     struct timer timer, ends;
-    bool told_empty, busy, closed;
+    bool told_empty, draining, busy, closed;
 };
 
 static struct queue_dir *dir_of(struct queue *q)
@@ -70,6 +70,8 @@ static void drop(struct queue_dir *q, struct dir_lent *l)
         *link = l->next;
     job_free(&l->claim.job);
     free(l);
+    if (!q->lents && q->draining && !q->closed && q->events.on_settled)
+        q->events.on_settled(q->events.arg);
 }
 
 static void warn(struct queue_dir *q, const char *text)
@@ -271,7 +273,12 @@ static void op_forget(struct queue *base, struct claim *c)
 
 static void op_draining(struct queue *base)
 {
-    (void)base; /* nobody looks on */
+    dir_of(base)->draining = true; /* nobody looks on */
+}
+
+static bool op_settled(const struct queue *base)
+{
+    return !((const struct queue_dir *)base)->lents;
 }
 
 static void op_close(struct queue *base)
@@ -292,6 +299,7 @@ static const struct queue_ops dir_ops = {
     .release = op_release,
     .forget = op_forget,
     .draining = op_draining,
+    .settled = op_settled,
     .close = op_close,
 };
 

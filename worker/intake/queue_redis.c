@@ -213,6 +213,11 @@ static void op_draining(struct queue *base)
     queue_hello(q);
 }
 
+static bool op_settled(const struct queue *base)
+{
+    return !((const struct queue_redis *)base)->lents;
+}
+
 /* On the way out: what we hold, or may be granted yet, is given back at once
  * instead of waiting for its lease. Best effort, nobody hears the answer. */
 static void give_back(struct queue_redis *q)
@@ -257,6 +262,7 @@ static const struct queue_ops redis_ops = {
     .release = queue_op_release,
     .forget = op_forget,
     .draining = op_draining,
+    .settled = op_settled,
     .close = op_close,
 };
 
