@@ -21,7 +21,6 @@ struct ask {
 static void lent_free(struct lent *l)
 {
     job_free(&l->claim.job);
-    free(l->parsed);
     free(l->progress);
     free(l->shown);
     free(l->result);

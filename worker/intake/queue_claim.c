@@ -13,7 +13,7 @@
 #include "job.h"
 #include "queue_redis.h"
 
-static void claim_next(struct queue_redis *q);
+#define LOOK_MORE 7 /* than there are slots: some may be gone, or ours */
 
 static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
 {
@@ -58,13 +58,24 @@ static void read_grant(struct lent *l, const struct reply *reply)
 static int read_payload(struct queue_redis *q, struct lent *l, const redisReply *payload,
                         struct err *e)
 {
-    own_free char *parsed = steal_ptr(&l->parsed);
     if (!payload || !payload->str)
         return err_set(e, -EINVAL, FAULT_PEER, "job: has no payload");
-    if (parsed && strlen(parsed) == payload->len && memcmp(parsed, payload->str, payload->len) == 0)
-        return 0;
     job_free(&l->claim.job);
     return job_parse(payload->str, payload->len, q->config, l->id, &l->claim.job, e);
+}
+
+static void hold(struct queue_redis *q, struct lent *l)
+{
+    l->state = LENT_HELD;
+    queue_beat_start(q, l);
+    queue_hello_soon(q);
+}
+
+static void hand_on(struct queue_redis *q, struct lent *l)
+{
+    q->free_slots--;
+    l->known = true;
+    q->events.on_claim(q->events.arg, &l->claim);
 }
 
 static void granted(struct queue_redis *q, struct lent *l, const struct reply *reply)
@@ -75,17 +86,23 @@ static void granted(struct queue_redis *q, struct lent *l, const struct reply *r
     if (rc == 0 && strcmp(l->claim.job.id, l->id) != 0)
         rc = err_set(&e, -EINVAL, FAULT_PEER, "job: its payload is of another id");
     read_grant(l, reply);
-    l->state = LENT_HELD;
-    queue_beat_start(q, l);
-    queue_hello_soon(q);
+    hold(q, l);
     if (rc < 0) { /* admitted by a worker with other maxima, or tampered with */
         own_free char *result = queue_plain_result(l->id, OUTCOME_source_rejected, e.text);
         queue_end(q, l, OUTCOME_source_rejected, result);
         return;
     }
-    q->free_slots--;
-    l->known = true;
-    q->events.on_claim(q->events.arg, &l->claim);
+    hand_on(q, l);
+}
+
+/* The offer was taken back meanwhile. */
+static bool give_back(struct queue_redis *q, struct lent *l)
+{
+    if (q->free_slots > 0)
+        return false;
+    l->state = LENT_HELD;
+    queue_op_release(&q->base, &l->claim);
+    return true;
 }
 
 static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *reply)
@@ -94,25 +111,25 @@ static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *
     if (!reply->raw)
         return; /* queue_claim_again() when the line is back */
     q->claiming--;
-    if (reply->error || strcmp(reply->verdict, "ok") != 0) {
-        if (reply->error) {
-            queue_warn(q, "claim", reply->error);
-            q->candidates_count = 0; /* the tick tries again */
-        } else if (strcmp(reply->verdict, "suspect") == 0) {
-            q->stands_aside = true; /* until the tick: somebody else may have taken it */
-        } else {
-            q->look_again = true;
-        }
+    if (reply->error) {
+        queue_warn(q, "claim", reply->error); /* the tick tries again */
         queue_lent_drop(q, l);
-    } else if (q->free_slots <= 0) { /* the offer was taken back meanwhile */
-        l->state = LENT_HELD;
-        queue_op_release(&q->base, &l->claim);
-    } else {
-        q->look_again = true;
+        return;
+    }
+    if (strcmp(reply->verdict, "suspect") == 0) {
+        q->stands_aside = true; /* until the tick: somebody else may have taken it */
+        queue_lent_drop(q, l);
+    } else if (strcmp(reply->verdict, "ok") != 0) {
+        q->ready_empty = false;
+        queue_lent_drop(q, l);
+    } else if (!give_back(q, l)) {
         granted(q, l, reply);
     }
-    if (!q->closed)
-        claim_next(q);
+    if (q->closed)
+        return;
+    if (!q->ready_empty)
+        queue_look(q);
+    queue_feed(q);
 }
 
 static bool held(const struct queue_redis *q, const char *id)
@@ -133,19 +150,41 @@ static void ask_first(struct queue_redis *q, struct lent *l)
     ask_claim(q, l, &q->calls, on_claim);
 }
 
-/* Claimed before it is known to be queued: if it is not, the answer is "gone". */
-void queue_claim_admitted(struct queue_redis *q, struct job *job, const redisReply *text)
+/* ---- with its admission ---- */
+
+struct lent *queue_claim_ahead(struct queue_redis *q, struct job *job)
 {
-    if (!q->ready_empty || q->looking || !queue_takes_more(q) || held(q, job->id)) {
-        q->ready_empty = false;
-        return;
-    }
+    if (held(q, job->id))
+        return NULL;
     struct lent *l = queue_lent_new(q, job->id);
-    l->parsed = own_strndup(text->str, text->len);
+    make_nonce(l->claim.nonce);
     l->claim.job = *job;
     *job = (struct job){0};
-    ask_first(q, l);
-    q->filled = q->free_slots <= q->claiming;
+    l->state = LENT_CLAIMING;
+    l->asked = true;
+    q->claiming++;
+    return l;
+}
+
+/* As new as its text: there was no attempt before. */
+static void granted_new(struct queue_redis *q, struct lent *l, int64_t now_ms)
+{
+    l->claim.attempt = 1;
+    l->claim.enqueued_unix_ms = l->claim.claimed_unix_ms = now_ms;
+    hold(q, l);
+    hand_on(q, l);
+}
+
+void queue_claim_admitted(struct queue_redis *q, struct lent *l, const struct reply *reply)
+{
+    l->asked = false;
+    if (!reply->raw)
+        return; /* queue_claim_again() when the line is back */
+    q->claiming--;
+    if (reply->error || strcmp(reply->verdict, "active") != 0)
+        queue_lent_drop(q, l);
+    else if (!give_back(q, l))
+        granted_new(q, l, reply->now_ms);
 }
 
 void queue_claim_again(struct queue_redis *q)
@@ -157,7 +196,7 @@ void queue_claim_again(struct queue_redis *q)
         }
 }
 
-/* ---- candidates ---- */
+/* ---- what is queued ---- */
 
 static void on_spread(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
@@ -185,24 +224,6 @@ bool queue_takes_more(const struct queue_redis *q)
     return q->free_slots > q->claiming && !q->stands_aside;
 }
 
-static void claim_next(struct queue_redis *q)
-{
-    while (q->candidate < q->candidates_count && queue_takes_more(q)) {
-        const char *id = q->candidates[q->candidate++];
-        if (!held(q, id))
-            ask_first(q, queue_lent_new(q, id));
-    }
-    if (q->claiming > 0 || q->looking)
-        return;
-    q->candidates_count = q->candidate = 0;
-    if (!queue_takes_more(q)) {
-        spread(q);
-    } else if (q->look_again) {
-        queue_look(q);
-        queue_peek(q);
-    }
-}
-
 static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *reply)
 {
     (void)l;
@@ -212,35 +233,43 @@ static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *
             queue_warn(q, "ready", reply->error);
         return;
     }
-    q->candidate = q->candidates_count = 0;
-    for (size_t i = 0; i < reply->raw->elements && q->candidates_count < QUEUE_CANDIDATES_MAX; i++)
-        if (job_valid_id(reply_text(reply, i)))
-            snprintf(q->candidates[q->candidates_count++], JOB_ID_MAX + 1, "%s",
-                     reply_text(reply, i));
-    q->ready_empty = q->candidates_count == 0;
-    if (q->ready_empty)
+    size_t i = 0, count = reply->raw->elements;
+    for (; i < count && queue_takes_more(q); i++) {
+        const char *id = reply_text(reply, i);
+        if (job_valid_id(id) && !held(q, id))
+            ask_first(q, queue_lent_new(q, id));
+    }
+    q->ready_empty = i == count && count < q->looked_for;
+    if (count == 0)
         q->spread = 0;
-    claim_next(q);
+    if (q->look_again)
+        queue_look(q);
+    queue_feed(q);
 }
 
 void queue_look(struct queue_redis *q)
 {
     char last[16];
-    if (q->looking || q->claiming > 0) {
-        q->look_again = true;
-        return;
-    }
-    if (!queue_usable(q))
+    q->look_again = q->looking;
+    if (q->looking || !queue_usable(q))
         return;
     if (!q->lents)
         q->stands_aside = false;
     if (!queue_takes_more(q)) {
+        q->ready_empty = false; /* for all we know */
         spread(q);
         return;
     }
-    snprintf(last, sizeof(last), "%d", QUEUE_CANDIDATES_MAX - 1);
+    q->looked_for = (size_t)(q->free_slots - q->claiming + LOOK_MORE);
+    snprintf(last, sizeof(last), "%zu", q->looked_for - 1);
     const char *argv[] = {"ZRANGE", q->keys.ready, "0", last};
     q->looking = true;
-    q->look_again = false;
     queue_ask(q, q->commands, &(struct redis_request){.argc = 4, .argv = argv}, on_ready, NULL);
+}
+
+void queue_fill(struct queue_redis *q)
+{
+    if (!q->ready_empty || inbox_waiting(&q->inbox) == 0)
+        queue_look(q);
+    queue_feed(q);
 }

@@ -37,14 +37,16 @@ char *queue_plain_result(const char *id, enum outcome o, const char *message)
 
 static void ended(struct queue_redis *q, struct lent *l, enum queue_verdict v)
 {
-    bool known = l->known;
-    if (known && q->events.on_finished)
+    /* A slot that it has will be offered; what else kept us from taking more ends here. */
+    bool fill = !l->known || l->claim.crashes >= SUSPECT_CRASHES || q->stands_aside;
+    if (l->known && q->events.on_finished)
         q->events.on_finished(q->events.arg, &l->claim, v);
     if (q->closed)
         return;
     queue_lent_drop(q, l);
     queue_hello_soon(q);
-    queue_look(q); /* a slot may be free at once */
+    if (fill)
+        queue_fill(q);
     queue_check_empty(q);
 }
 

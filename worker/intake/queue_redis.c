@@ -45,8 +45,9 @@ static void start_work(struct queue_redis *q)
     queue_claim_again(q);
     queue_end_again(q);
     queue_beat_now(q);
+    q->inbox.more = true;
     queue_look(q);
-    queue_peek(q);
+    queue_feed(q);
 }
 
 static void ask_vet(struct queue_redis *q, struct lent *unused);
@@ -182,10 +183,8 @@ static void op_offer(struct queue *base, int free_slots)
 {
     struct queue_redis *q = queue_redis_of(base);
     q->free_slots = free_slots;
-    if (free_slots > 0) {
-        queue_look(q);
-        queue_peek(q);
-    }
+    if (free_slots > 0)
+        queue_fill(q);
 }
 
 /* The caller wants to hear of it no more. What it was told to end and did not,
@@ -236,8 +235,8 @@ static void give_back(struct queue_redis *q)
 static void op_close(struct queue *base)
 {
     struct queue_redis *q = queue_redis_of(base);
-    struct queue_timer *timers[] = {&q->peek_retry, &q->tick,  &q->due,
-                                    &q->cancels,    &q->hello, &q->policy_retry};
+    struct queue_timer *timers[] = {&q->peek_retry, &q->patience, &q->tick,        &q->due,
+                                    &q->cancels,    &q->hello,    &q->policy_retry};
     queue_enter(q);
     give_back(q);
     queue_goodbye(q);
@@ -246,6 +245,7 @@ static void op_close(struct queue *base)
         queue_timer_stop(q, timers[i]);
     while (q->lents)
         queue_lent_drop(q, q->lents);
+    inbox_done(&q->inbox);
     script_line_close(&q->calls);
     script_line_close(&q->renewals);
     redis_free(q->blocker);

@@ -2,8 +2,9 @@
  *
  *   queue_redis.c  opening, closing, the three connections and their state
  *   queue_ask.c    every reply and every timer comes through here
- *   queue_inbox.c  peek, parse, admit
- *   queue_claim.c  pick a job, claim it, hand it on
+ *   queue_peek.c   look at the inbox, ahead of need
+ *   queue_inbox.c  parse, admit; with a slot free, take at once
+ *   queue_claim.c  pick a job that is queued, claim it, hand it on
  *   queue_beat.c   renew leases, pass on progress, hear of cancels
  *   queue_finish.c finish and release, until they are stored
  *   queue_tick.c   every 5 s: what is due, whose worker vanished, is it empty
@@ -52,9 +53,8 @@ enum lent_state {
 
 /* A job that we hold or are about to. */
 struct lent {
-    struct claim claim; /* undefined but for nonce, and job where `parsed` is set, while
-                         * LENT_CLAIMING */
-    char *parsed;       /* the text that claim.job was read from, when we admitted it */
+    struct claim claim; /* but for nonce, and job where we admit it ourselves, undefined
+                         * while LENT_CLAIMING */
     char id[JOB_ID_MAX + 1];
     enum lent_state state;
     bool alone;    /* asked for while nothing else was held */
@@ -81,7 +81,26 @@ struct lent {
     struct lent *next;
 };
 
-#define QUEUE_CANDIDATES_MAX 64 /* as many as there can be slots */
+/* The inbox's tail as far as it is known here, the tail first: queue_peek.c. */
+#define INBOX_TEXTS 128
+#define INBOX_PEEK_MAX_BYTES (1024 * 1024) /* a reply is no larger: redis.h */
+struct inbox_text {
+    char *text;
+    size_t bytes;
+};
+struct inbox {
+    struct inbox_text texts[INBOX_TEXTS];
+    int count;
+    int answered; /* the first: admitted, or not, since the read under way was asked for */
+    int asked;    /* the next: being admitted */
+    size_t bytes;
+    bool peeking;
+    bool more;   /* there may be texts that were not read */
+    int batch;   /* how many new ones to read next */
+    int wanted;  /* how many the last read asked for */
+    int singles; /* to be looked at one by one: one of the next is too large */
+};
+
 #define SWEEP_IDS_MAX 16
 struct queue_sweep {
     char ids[SWEEP_IDS_MAX][JOB_ID_MAX + 1];
@@ -114,22 +133,18 @@ struct queue_redis {
     int free_slots;
     struct lent *lents;
 
-    bool peeking, more;             /* more: the inbox was not empty when we last looked */
-    int batch;                      /* how many texts to look at when there are more */
-    int singles;                    /* to be looked at one by one: one of the next is too large */
-    int asked;                      /* how many we wanted to see */
+    struct inbox inbox;
     int admitting;                  /* answers still to come */
-    bool filled;                    /* the last slot was just taken: one peek more may block */
-    int admit_tries, admitted_busy; /* errors in a row; admitted while full */
+    bool weighing;                  /* the tail, which is too large */
+    int admit_tries, admitted_busy; /* errors in a row; admitted without a slot since the tick */
     int spread;                     /* jobs queued that we had no slot for: others may look */
-    struct queue_timer peek_retry;
+    struct queue_timer peek_retry, patience;
 
     bool looking;
+    size_t looked_for; /* how many the last look asked for */
     int claiming;
-    char candidates[QUEUE_CANDIDATES_MAX][JOB_ID_MAX + 1];
-    int candidate, candidates_count;
     bool look_again;
-    bool ready_empty;  /* as far as we know nothing is queued */
+    bool ready_empty;  /* as far as we know nothing is queued that is not being claimed */
     bool stands_aside; /* takes nothing more until it can take a suspect */
 
     struct queue_timer tick, due, cancels, hello;
@@ -166,15 +181,52 @@ void queue_warn(struct queue_redis *q, const char *what, const char *error);
 bool queue_usable(const struct queue_redis *q);
 int64_t queue_server_ms(const struct queue_redis *q);
 
-/* ---- queue_inbox.c ---- */
+/* ---- queue_peek.c ---- */
 void queue_peek(struct queue_redis *q);
 void queue_oversize(struct queue_redis *q, int64_t announced_bytes);
+int inbox_waiting(const struct inbox *in); /* to be admitted */
+/* The first that waits, which there must be; it is being admitted from now on. */
+const struct inbox_text *inbox_next(struct inbox *in);
+void inbox_answered(struct inbox *in); /* the first that is being admitted */
+void inbox_stale(struct inbox *in);    /* what waits is no longer there: read it again */
+void inbox_done(struct inbox *in);
+
+/* ---- queue_inbox.c ---- */
+/* admit.lua's arguments, in its order. */
+enum admit_arg {
+    ADMIT_SHA1,
+    ADMIT_WHAT,
+    ADMIT_DIGEST,
+    ADMIT_PRIORITY,
+    ADMIT_DUE,
+    ADMIT_EXPIRES,
+    ADMIT_DEADLINE,
+    ADMIT_NOTIFY,
+    ADMIT_METADATA,
+    ADMIT_RESULT,
+    ADMIT_REASON,
+    ADMIT_MOST,
+    ADMIT_WEBHOOK,
+    ADMIT_NONCE,
+    ADMIT_WORKER,
+    ADMIT_LEASE,
+    ADMIT_ARGS
+};
+/* There may be a text to admit, or a slot for one. */
+void queue_feed(struct queue_redis *q);
+/* Whether the next text would be of use, so that it may be waited for. */
+bool queue_may_wait(const struct queue_redis *q);
+void queue_inbox_back_off(struct queue_redis *q, const char *what, const char *error);
 
 /* ---- queue_claim.c ---- */
+/* Something may be queued: looks, if we could take it; else others are told. */
 void queue_look(struct queue_redis *q);
-/* It is being admitted, and nobody waits before it: claims it in the same burst.
- * What was read of `text` then is not read again: the job is taken over. */
-void queue_claim_admitted(struct queue_redis *q, struct job *job, const struct redisReply *text);
+/* A slot may be free: what was read ahead is taken, or looked for. */
+void queue_fill(struct queue_redis *q);
+/* What is about to be admitted may be lent to us in the same script: under this
+ * one's nonce. The job is taken over. NULL: we hold it already. */
+struct lent *queue_claim_ahead(struct queue_redis *q, struct job *job);
+void queue_claim_admitted(struct queue_redis *q, struct lent *l, const struct reply *reply);
 /* Whether it could hold one job more now. */
 bool queue_takes_more(const struct queue_redis *q);
 void queue_claim_again(struct queue_redis *q); /* claims whose answer got lost */

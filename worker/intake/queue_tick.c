@@ -167,8 +167,9 @@ static void tick(struct queue_redis *q, struct lent *unused)
         return;
     q->admitted_busy = 0;
     q->stands_aside = false;
-    queue_peek(q);
+    q->inbox.more = true;
     queue_look(q);
+    queue_feed(q);
     look_at_delayed(q, NULL);
     look_at_waiting(q);
     look_at_active(q);

@@ -89,7 +89,7 @@ void script_flush(struct script_line *line);
  * once, as those are whose answer is being told. */
 void script_line_close(struct script_line *line);
 
-#define SCRIPT_ARGS_MAX 14
+#define SCRIPT_ARGS_MAX 16
 struct script_call {
     enum script script;
     const char *id; /* "" where there is none */

@@ -57,7 +57,91 @@ static void straight(void **state)
         assert_int_equal(world_events(&w, "queued", id), 1);
         assert_int_equal(world_events(&w, "active", id), 1);
         assert_string_equal(world_where(&w, id), "A");
+        assert_string_equal(world_field(&w, id, "token"), w.claims[i]->nonce);
+        assert_int_equal(w.claims[i]->attempt, 1);
+        assert_true(w.claims[i]->enqueued_unix_ms > 0);
     }
+    world_stop(&w);
+}
+
+/* Read ahead, and taken when a slot comes free: no look at what is queued, and the
+ * order is that of the inbox. */
+static void ahead(void **state)
+{
+    struct world w;
+    char id[16];
+    (void)state;
+    world_start(&w, NULL);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(&w, id, "");
+    }
+    offer(&w, 1);
+    WAIT_FOR(&w, w.claimed == 1 && inbox_waiting(&world_inside(&w)->inbox) > 1);
+    long long looks = calls(&w, "zrange");
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        WAIT_FOR(&w, w.claimed == i + 1);
+        assert_string_equal(w.claims[i]->job.id, id);
+        finish(&w, w.claims[i], OUTCOME_completed, RESULT);
+        WAIT_FOR(&w, w.finished == i + 1);
+        offer(&w, 1);
+    }
+    assert_true(calls(&w, "zrange") - looks < JOBS / 2);
+    world_stop(&w);
+}
+
+/* Others take what was read ahead, or what is read again is in part on its way out:
+ * nothing is taken twice, and nothing is left. */
+static void others_are_faster(void **state)
+{
+    struct world w;
+    char id[16];
+    (void)state;
+    world_start(&w, NULL);
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(&w, id, "");
+    }
+    offer(&w, 1);
+    WAIT_FOR(&w, w.claimed == 1 && inbox_waiting(&world_inside(&w)->inbox) > 3);
+    for (int i = 0; i < 3; i++) /* b1 to b3 */
+        freeReplyObject(redis_fixture_do(&w.redis, "RPOP " IN));
+    offer(&w, JOBS);
+    WAIT_FOR(&w, w.claimed == JOBS - 3);
+    assert_string_equal(w.claims[1]->job.id, "b4");
+    for (int i = 4; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        assert_int_equal(world_events(&w, "active", id), 1);
+        assert_int_equal(world_events(&w, "duplicate", id), 0);
+    }
+    assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 0);
+    world_stop(&w);
+}
+
+/* Somebody is queued before it: it is not taken past him. */
+static void behind_the_queued(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, NULL);
+    offer(&w, 1);
+    struct queue_redis *q = world_inside(&w);
+    WAIT_FOR(&w, q->ready_empty && q->inbox.peeking);
+    const char *put = "redis.call('HSET',KEYS[1],'state','queued','payload',ARGV[1],'score','1')"
+                      "redis.call('ZADD',KEYS[2],'1','first') redis.call('LPUSH',KEYS[3],ARGV[2])";
+    freeReplyObject(redis_fixture_do(&w.redis, "EVAL %s 3 %s %s %s %s %s", put, KEY("job:first"),
+                                     KEY("ready"), IN,
+                                     "{\"id\":\"first\",\"code\":\"x\",\"scene\":\"S\"}",
+                                     "{\"id\":\"second\",\"code\":\"x\",\"scene\":\"S\"}"));
+    WAIT_FOR(&w, w.claimed == 1);
+    assert_string_equal(w.claims[0]->job.id, "first");
+    WAIT_FOR(&w, world_is(&w, "second", "queued"));
+    finish(&w, w.claims[0], OUTCOME_completed, RESULT);
+    WAIT_FOR(&w, w.finished == 1);
+    offer(&w, 1);
+    WAIT_FOR(&w, w.claimed == 2);
+    assert_string_equal(w.claims[1]->job.id, "second");
     world_stop(&w);
 }
 
@@ -97,6 +181,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bursts),
         cmocka_unit_test(straight),
+        cmocka_unit_test(ahead),
+        cmocka_unit_test(others_are_faster),
+        cmocka_unit_test(behind_the_queued),
         cmocka_unit_test(large_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

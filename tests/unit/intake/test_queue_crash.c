@@ -87,7 +87,7 @@ static void lost_grant(void **state)
     world_tick(&w);
     WAIT_FOR(&w, world_is(&w, "a1", "queued"));
     struct queue_redis *q = world_inside(&w);
-    WAIT_FOR(&w, !q->looking && !q->peeking && !q->admitting);
+    WAIT_FOR(&w, !q->looking && !q->inbox.peeking && !q->admitting);
     offer(&w, 1);
     assert_true(q->looking);
     loop_step(w.loop, 0); /* it leaves us at the end of a pass */

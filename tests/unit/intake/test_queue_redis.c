@@ -221,10 +221,11 @@ static void rejects(void **state)
     world_push(&w, "{\"code\":\"x\",\"id\":\"a1\",\"fps\":999}");
     world_push(&w, brackets);
     world_push(&w, large);
+    freeReplyObject(redis_fixture_do(&w.redis, "LPUSH " IN " %b", "{\"a\0\"\\}", (size_t)7));
     world_push_id(&w, "good", "");
     WAIT_FOR(&w, w.claimed == 1);
     assert_string_equal(w.claims[0]->job.id, "good");
-    assert_int_equal(world_int(&w, "LLEN %s", KEY("rejected"), ""), 8);
+    assert_int_equal(world_int(&w, "LLEN %s", KEY("rejected"), ""), 9);
     assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 0);
     /* Whoever asks by the id hears why. */
     assert_true(world_is(&w, "a1", "failed"));
@@ -236,7 +237,8 @@ static void rejects(void **state)
     redisReply *r = redis_fixture_do(&w.redis, "LRANGE " KEY("rejected") " 0 -1");
     for (size_t i = 0; i < r->elements; i++)
         assert_true(r->element[i]->len < 2048);
-    assert_non_null(strstr(r->element[0]->str, "has 262145 bytes, at most 262144 allowed"));
+    assert_non_null(strstr(r->element[0]->str, "\"head\":\"{\\\"a?\\\"\\\\}\""));
+    assert_non_null(strstr(r->element[1]->str, "has 262145 bytes, at most 262144 allowed"));
     freeReplyObject(r);
     world_stop(&w);
 }
