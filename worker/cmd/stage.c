@@ -120,6 +120,7 @@ static int run_fetch(const struct job *job, const char *dir, const struct config
         .uid = strcmp(c->sandbox, "none") ? env->fetch_uid : 0,
         .sandbox_minimum = box_level_from_name(c->sandbox),
         .sandbox = env->sandbox,
+        .cgroup = env->cgroup,
         .signed_source = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(urls, "source")),
         .signed_assets = assets,
     };

@@ -374,9 +374,9 @@ static char **env_with(char **env, const char *const *extra)
 static void make_env(struct worker *w)
 {
     const struct config *c = w->spec.config;
-    w->env[STAGE_FETCH] = config_env(c, FOR_FETCH);
     own_free char *cgroup = own_printf(STAGE_ENV_CGROUP "=%s", w->cgroup.path);
     const char *const offered[] = {w->sandbox, w->cgroup.path[0] ? cgroup : NULL, NULL};
+    w->env[STAGE_FETCH] = env_with(config_env(c, FOR_FETCH), offered);
     w->env[STAGE_RENDER] = env_with(config_env(c, FOR_RENDER), w->spec.render_extra);
     w->env[STAGE_RENDER] = env_with(w->env[STAGE_RENDER], offered);
     w->env[STAGE_STORE] = config_env(c, FOR_STORE);

@@ -21,6 +21,7 @@
 #include "../base/limits.h"
 #include "../base/own.h"
 #include "../sandbox/box.h"
+#include "fetch_cgroup.h"
 #include "fetcher.h"
 
 #define CA_MAX_BYTES (4 * 1024 * 1024)
@@ -36,6 +37,7 @@ struct fetch {
     int dir_fd;
     enum box_level level;
     struct box_layer_report layers[LAYER_COUNT];
+    struct fetch_cgroup cgroup;
     int words_fd, signal_fd;
     pid_t pid;
     struct buf words;
@@ -110,6 +112,16 @@ static int choose_box(struct fetch *f, struct err *e)
     f->plan.level = f->level;
     f->plan.namespaces = f->level > BOX_NONE && f->layers[LAYER_NAMESPACES].state == LAYER_ACTIVE;
     return 0;
+}
+
+static int make_cgroup(struct fetch *f, struct err *e)
+{
+    if (f->level == BOX_NONE || f->layers[LAYER_CGROUP].state != LAYER_ACTIVE)
+        return 0;
+    int rc = fetch_cgroup_make(&f->cgroup, &f->plan, e);
+    if (rc == 0)
+        f->plan.cgroup_fd = f->cgroup.leaf.dir_fd;
+    return rc;
 }
 
 static int copy_ca_file(struct fetch *f, const char *from, const char *to, bool *ret, struct err *e)
@@ -214,6 +226,17 @@ static void wait_for_exit(const struct fetch *f)
 
 /* ---- what it left ---- */
 
+static int say_odd_end(const struct fetch *f, int status, struct err *e)
+{
+    const char *killed = fetch_cgroup_reason(&f->cgroup);
+    if (killed)
+        return err_set(e, OUTCOME_fetch_failed, FAULT_HOST,
+                       "the kernel ended the fetching process: %s", killed);
+    return err_set(e, OUTCOME_fetch_failed, FAULT_HOST, "the fetching process %s %d",
+                   WIFSIGNALED(status) ? "was killed by signal" : "ended oddly, with",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 static int hear_verdict(struct fetch *f, int status, struct err *e)
 {
     if (f->cancelled)
@@ -224,9 +247,7 @@ static int hear_verdict(struct fetch *f, int status, struct err *e)
     own_json cJSON *said = NULL;
     if (WIFSIGNALED(status) || WEXITSTATUS(status) != 0 ||
         json_parse(buf_str(&f->words), f->words.bytes, FAULT_HOST, &said, NULL) < 0)
-        return err_set(e, OUTCOME_fetch_failed, FAULT_HOST, "the fetching process %s %d",
-                       WIFSIGNALED(status) ? "was killed by signal" : "ended oddly, with",
-                       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        return say_odd_end(f, status, e);
     double requests = json_num(said, "requests", 0);
     f->requests = requests > 0 && requests < 1e9 ? (int64_t)requests : 0;
     int outcome = outcome_from_name(json_str(said, "outcome"));
@@ -303,7 +324,11 @@ static int fetch_all(struct fetch *f, const sigset_t *before, struct err *e)
     int status = 0, boxed = choose_box(f, e);
     if (boxed > 0)
         return boxed;
-    if (boxed < 0 || make_place(f, e) < 0 || start_fetcher(f, before, e) < 0)
+    if (boxed < 0 || make_place(f, e) < 0)
+        return OUTCOME_host_error;
+    if (make_cgroup(f, e) < 0)
+        return OUTCOME_sandbox_setup;
+    if (start_fetcher(f, before, e) < 0)
         return OUTCOME_host_error;
     wait_for_fetcher(f);
     wait_for_exit(f);
@@ -390,6 +415,7 @@ int fetch_stage(const struct job *job, const char *dir, const struct fetch_spec 
         .job = job,
         .spec = spec,
         .plan = {.spec = spec, .dir_fd = -1},
+        .cgroup = FETCH_CGROUP_INIT,
         .words_fd = -1,
         .signal_fd = -1,
         .words = BUF_INIT(FETCH_WORDS_MAX_BYTES),
@@ -402,6 +428,7 @@ int fetch_stage(const struct job *job, const char *dir, const struct fetch_spec 
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    fetch_cgroup_done(&f.cgroup);
     cJSON_Delete(f.files);
     free(f.plan.items);
     buf_done(&f.words);

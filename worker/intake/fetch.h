@@ -14,8 +14,8 @@
  * Two processes. The stage itself (the service's uid) speaks to nobody. The
  * fetcher, a fork of it, seals itself into a box (BOX_FETCH: a uid of its own,
  * no key, one directory to write in, all namespaces that this machine gives but
- * the network's) and speaks to the world; when it is gone
- * and its box empty, the stage measures and hashes what it left.
+ * the network's, and a cgroup where there is one) and speaks to the world; when it is
+ * gone and its box empty, the stage measures and hashes what it left.
  *
  * Whose fault: a URL that is refused, answers with a no (404, 403, a redirect)
  * or with too much, that is not the file the job describes (sha256), or whose
@@ -46,6 +46,7 @@ struct fetch_spec {
     int sandbox_minimum;              /* enum box_level */
     /* What this machine offers, as box_describe() wrote it; NULL: probe. */
     const char *sandbox;
+    const char *cgroup; /* the worker's place for cgroups (cgroup_begin()); NULL: none */
     /* URLs of our own making (presigned), which no guard looks at: for the
      * source, and for each asset. NULL: as the job has it. */
     const char *signed_source;

@@ -286,6 +286,14 @@ static int64_t largest(const struct fetch_plan *plan)
     return most;
 }
 
+struct limits fetcher_limits(const struct fetch_plan *plan)
+{
+    return (struct limits){.cpu_ms = plan->spec->timeout_ms + 1000,
+                           .memory_bytes = MEMORY_BYTES,
+                           .disk_bytes = largest(plan),
+                           .processes = THREADS};
+}
+
 /* By descriptors: in namespaces it is found by its absolute path. */
 static int allow_ca_files(struct box_plan *p, struct err *e)
 {
@@ -319,10 +327,8 @@ static int seal(const struct fetch_plan *plan, int words_fd, struct err *e)
     p.namespaces = plan->namespaces;
     p.parent_death = true;
     p.parent_pid = getppid();
-    p.limits = (struct limits){.cpu_ms = plan->spec->timeout_ms + 1000,
-                               .memory_bytes = MEMORY_BYTES,
-                               .disk_bytes = largest(plan),
-                               .processes = THREADS};
+    p.cgroup_fd = plan->cgroup_fd;
+    p.limits = fetcher_limits(plan);
     box_plan_keep(&p, words_fd);
     rc = fchdir(plan->dir_fd) < 0 ? err_errno(e, -errno, FAULT_HOST, "enter \"fetched\"") : 0;
     if (rc == 0)

@@ -2,6 +2,7 @@
  * and the fetcher.
  *
  *   fetch.c        the stage: starts the fetcher, waits, checks what it left
+ *   fetch_cgroup.c the fetcher's cgroup, where there is one
  *   fetcher.c      the fetcher: seals itself, gets, says how it went
  *   fetch_judge.c  what an answer means */
 #ifndef MANIMD_FETCHER_H
@@ -35,6 +36,7 @@ struct fetch_plan {
     bool has_ca_file, has_s3_ca_file;
     enum box_level level; /* of the fetcher's box */
     bool namespaces;
+    int cgroup_fd; /* a leaf for it; 0: none */
 };
 
 /* Copies of the operator's files, beside DIR/fetched: readable for a uid that
@@ -45,6 +47,8 @@ struct fetch_plan {
 /* The fetcher's one line, JSON: {"outcome": "completed"|"source_rejected"|
  * "fetch_failed"|"sandbox_setup", "message", "requests"}. */
 #define FETCH_WORDS_MAX_BYTES (16 * 1024)
+
+struct limits fetcher_limits(const struct fetch_plan *plan);
 
 /* In a fork of the stage; `words_fd` takes the line. Does not return. */
 _Noreturn void fetcher_run(const struct fetch_plan *plan, int words_fd);

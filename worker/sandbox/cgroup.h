@@ -6,10 +6,12 @@
  *   HOME/box-UID/          one attempt at a job: cpu.max for all of it
  *   HOME/box-UID/scene     memory.max, pids.max, killed as a group
  *   HOME/box-UID/encoder   the same, by what the encoder needs
+ *   HOME/box-UID/fetch     the same, for the fetcher's uid: before there is a scene
  *
  *   the worker    cgroup_begin(), which also sweeps what dead workers left
  *   the keeper    cgroup_job_make(), cgroup_box_make() twice
  *   the scene     enters its leaf in the seal (box_plan.cgroup_fd)
+ *   the fetch stage  the same three, with one leaf, and its fetcher enters it
  *   the encoder   limits its own (it knows what it needs) and enters it so
  *   the keeper    cgroup_look(), cgroup_box_kill(), cgroup_box_done()
  *   the worker    cgroup_end()

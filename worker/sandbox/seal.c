@@ -109,8 +109,7 @@ static int check_plan(const struct box_plan *p, struct err *e)
                        box_level_name(p->level));
     if (p->level < BOX_STRONG)
         return 0;
-    /* A fetcher is one process, whose memory its rlimits bound. */
-    if (!p->namespaces || (p->profile != BOX_FETCH && p->cgroup_fd <= 0))
+    if (!p->namespaces || p->cgroup_fd <= 0)
         return err_set(e, -EINVAL, FAULT_HOST, "seal: level strong needs namespaces and a cgroup");
     return 0;
 }
