@@ -57,8 +57,8 @@ CONTROLS = {"\a": r"\a", "\b": r"\b", "\v": r"\v", "\f": r"\f"}
 #: the formula is another. They may well be meant, so these are commands of which
 #: what is left behind the blank is no word that a text would go on with.
 BLANKS = {
-    "\t": ("au|extbf|extit|extrm|exttt|extsf|extcolor|extstyle|ext|herefore|heta|hickapprox|"
-           "hicksim|ilde|imes|frac|o|riangleq|riangle|an(?=[({^\\\\])"),
+    "\t": ("au|ext(?:bf|it|rm|tt|sf|color|style)?|herefore|heta|hickapprox|hicksim|ilde|imes|frac|o|"
+           "riangleq|riangle|an(?=[({^\\\\])"),
     "\n": "abla|earrow|eq|ewline|exists|otin|warrow",
     "\r": "[a-z]+",
 }
