@@ -44,16 +44,24 @@ void clock_format_iso(int64_t unix_ms, char *ret)
     ret[24] = '\0';
 }
 
-/* Uniform in [0, bound]. The kernel's generator: workers that start in the
- * same moment must not draw the same waits. */
+/* SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+ * OOPSLA 2014), from a seed by the kernel: workers that start in the same moment must
+ * not draw the same waits. */
+static uint64_t bits(void)
+{
+    static uint64_t state;
+    if (!state && getrandom(&state, sizeof(state), GRND_NONBLOCK) != sizeof(state))
+        state = (uint64_t)clock_now_us(); /* before the pool is ready, at boot */
+    uint64_t z = (state += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+/* Uniform in [0, bound]. */
 static int64_t draw(int64_t bound)
 {
-    uint64_t bits = 0;
-    if (bound <= 0)
-        return 0;
-    if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits))
-        bits = (uint64_t)clock_now_us(); /* before the pool is ready, at boot */
-    return (int64_t)(bits % ((uint64_t)bound + 1));
+    return bound <= 0 ? 0 : (int64_t)(bits() % ((uint64_t)bound + 1));
 }
 
 int64_t clock_jitter_ms(int64_t base_ms, int percent)

@@ -98,6 +98,8 @@ int file_write_all(int fd, const void *data, size_t bytes)
     return 0;
 }
 
+#define CREATE_MODE 0600
+
 struct whole {
     const void *data;
     size_t bytes;
@@ -109,7 +111,7 @@ struct whole {
 static int fill_and_close(int fd, const struct whole *w)
 {
     int rc = file_write_all(fd, w->data, w->bytes);
-    if (rc == 0 && fchmod(fd, w->mode) < 0) /* not the umask's choice */
+    if (rc == 0 && w->mode != CREATE_MODE && fchmod(fd, w->mode) < 0) /* not the umask's choice */
         rc = -errno;
     if (rc == 0 && w->durable && fsync(fd) < 0)
         rc = -errno;
@@ -120,7 +122,8 @@ static int fill_and_close(int fd, const struct whole *w)
 
 static int create(int dir_fd, const char *path, struct err *e)
 {
-    int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd =
+        openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, CREATE_MODE);
     return fd < 0 ? err_errno(e, -errno, FAULT_HOST, "create \"%s\"", path) : fd;
 }
 

@@ -74,6 +74,15 @@ static void add_json(struct buf *line, enum log_level level, const char *job_id,
     (void)buf_printf(line, ",\"process.pid\":%d}\n", (int)getpid());
 }
 
+/* Descriptor 2 does not change into another while we run. */
+static bool on_terminal(void)
+{
+    static int is_tty = -1;
+    if (is_tty < 0)
+        is_tty = isatty(STDERR_FILENO) == 1;
+    return is_tty;
+}
+
 /* For people: without quotes and escapes, but no control character of ASCII
  * or ISO 6429 (U+0080 to U+009F) reaches the terminal. */
 static void add_clean(struct buf *line, const char *text)
@@ -88,7 +97,7 @@ static void add_clean(struct buf *line, const char *text)
 
 static void add_text(struct buf *line, enum log_level level, const char *job_id, const char *text)
 {
-    bool tty = isatty(STDERR_FILENO) == 1;
+    bool tty = on_terminal();
     char now[25];
     clock_format_iso(clock_unix_ms(), now);
     if (tty)
@@ -108,7 +117,7 @@ static void add_text(struct buf *line, enum log_level level, const char *job_id,
 static bool wants_text(void)
 {
     if (settings.format == LOG_FORMAT_AUTO)
-        return isatty(STDERR_FILENO) == 1;
+        return on_terminal();
     return settings.format == LOG_FORMAT_TEXT;
 }
 

@@ -25,6 +25,7 @@
 #include "redis_url.h"
 #include "resolve.h"
 
+#define EARLY_BYTES 4096 /* what leaves before its pass of the loop is over */
 #define OPEN_MS 10000
 #define ADDRESS_MS 1000 /* no address gets less while others wait */
 #define READ_BYTES (64 * 1024)
@@ -161,6 +162,11 @@ void link_write(struct link *l, const char *data, size_t bytes)
         return;                                 /* the command's deadline finds it */
     if (!l->flush.set && l->out.bytes == bytes) /* else it is on its way already */
         loop_after(l->loop, &l->flush, AFTER_SEND, on_flush, l);
+    if (l->out.bytes >= EARLY_BYTES && !l->tls) { /* the server can begin */
+        ssize_t n = put(l);
+        if (n > 0) /* else the flush will say it */
+            buf_consume(&l->out, (size_t)n);
+    }
 }
 
 /* ---- reading ---- */

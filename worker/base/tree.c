@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -35,7 +36,9 @@ struct walk {
     struct pending *pending;
     size_t pending_count, pending_room;
     /* What to do with whatever is not a directory, and with a directory when
-     * all beneath it has been seen; negative stops the walk. */
+     * all beneath it has been seen; negative stops the walk. Of an entry's status the
+     * type is known, and the rest if it weighs. */
+    bool weighs;
     int (*on_entry)(struct walk *w, const char *name, const struct stat *st);
     int (*on_leave)(int parent_fd, const char *name);
     int64_t bytes, inodes;
@@ -65,28 +68,28 @@ static void *grow(void *array, size_t count, size_t *room, size_t item_bytes)
  * The mode is changed through /proc: by name, a link could be put in its way. */
 static int open_directory(int parent_fd, const char *name)
 {
+    int at_once = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (at_once >= 0 || errno != EACCES)
+        return at_once < 0 ? -errno : at_once;
     own_fd int seen = openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (seen < 0)
-        return -errno;
-    int fd = openat(seen, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0)
-        return fd;
-    if (errno != EACCES)
         return -errno;
     char self[40];
     snprintf(self, sizeof(self), "/proc/self/fd/%d", seen);
     if (chmod(self, 0700) < 0)
         return -errno;
-    fd = openat(seen, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(seen, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
-static int see_entry(struct walk *w, const char *name)
+static int see_entry(struct walk *w, const struct dirent *entry)
 {
-    struct stat st;
+    const char *name = entry->d_name;
+    struct stat st = {.st_mode = DTTOIF(entry->d_type)};
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return 0;
-    if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if ((w->weighs || entry->d_type == DT_UNKNOWN) &&
+        fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno;
     int rc = w->on_entry(w, name, &st);
     if (rc < 0 || !S_ISDIR(st.st_mode))
@@ -98,7 +101,7 @@ static int see_entry(struct walk *w, const char *name)
 
 static int see_all(struct walk *w)
 {
-    int fd = openat(w->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0); /* freshly opened: at its beginning */
     if (fd < 0)
         return -errno;
     DIR *dir = fdopendir(fd);
@@ -115,7 +118,7 @@ static int see_all(struct walk *w)
             rc = -errno;
             break;
         }
-        rc = see_entry(w, entry->d_name);
+        rc = see_entry(w, entry);
     }
     closedir(dir);
     return rc;
@@ -194,10 +197,6 @@ static int remove_directory(int parent_fd, const char *name)
 
 int file_remove_tree(int dir_fd, const char *path, struct err *e)
 {
-    if (unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM) /* EPERM is what POSIX says, and some systems do */
-        return err_errno(e, -errno, FAULT_HOST, "remove \"%s\"", path);
     __attribute__((cleanup(walk_done))) struct walk w = {
         .on_entry = remove_entry,
         .on_leave = remove_directory,
@@ -205,6 +204,8 @@ int file_remove_tree(int dir_fd, const char *path, struct err *e)
     int rc = walk_tree(&w, dir_fd, path);
     if (rc == 0)
         rc = remove_directory(dir_fd, path);
+    else if (w.depth == 0 && (rc == -ENOTDIR || rc == -ELOOP || rc == -ENOENT)) /* it is none */
+        rc = unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT ? 0 : -errno;
     return rc < 0 ? err_errno(e, rc, FAULT_HOST, "remove \"%s\"", path) : 0;
 }
 
@@ -228,6 +229,7 @@ int file_tree_usage(int dir_fd, const char *path, int64_t enough, int64_t *ret_b
 {
     __attribute__((cleanup(walk_done))) struct walk w = {
         .on_entry = count_entry,
+        .weighs = true,
         .on_leave = leave_it,
         .enough = enough,
     };

@@ -27,9 +27,8 @@
 
 /* ---- reading a stage's file ---- */
 
-static int read_stage_file(const char *dir, const char *name, cJSON **ret, struct err *e)
+static int read_stage_file(int dir_fd, const char *name, cJSON **ret, struct err *e)
 {
-    own_fd int dir_fd = file_open_dir(AT_FDCWD, dir, e);
     if (dir_fd < 0)
         return dir_fd;
     own_fd int fd = file_open_beneath(dir_fd, name, geteuid(), CEILING_RESULT_BYTES, e);
@@ -71,7 +70,8 @@ static enum outcome our_fault(const cJSON *json, const char *stage_file, int exi
 enum outcome result_outcome(const char *dir, const char *stage_file, int stage_exit, struct err *e)
 {
     own_json cJSON *json = NULL;
-    if (read_stage_file(dir, stage_file, &json, e))
+    own_fd int dir_fd = file_open_dir(AT_FDCWD, dir, e);
+    if (read_stage_file(dir_fd, stage_file, &json, e))
         return OUTCOME_host_error;
     if (stage_exit == STAGE_DONE)
         return OUTCOME_completed;
@@ -304,9 +304,10 @@ char *result_build(const struct result_facts *f)
     own_json cJSON *render = NULL;
     own_json cJSON *store = NULL;
     own_json cJSON *fetch = NULL;
-    (void)read_stage_file(f->dir, "fetch.json", &fetch, NULL);
-    (void)read_stage_file(f->dir, "render.json", &render, NULL); /* missing: nulls */
-    (void)read_stage_file(f->dir, "store.json", &store, NULL);
+    own_fd int dir_fd = file_open_dir(AT_FDCWD, f->dir, NULL);
+    (void)read_stage_file(dir_fd, "fetch.json", &fetch, NULL);
+    (void)read_stage_file(dir_fd, "render.json", &render, NULL); /* missing: nulls */
+    (void)read_stage_file(dir_fd, "store.json", &store, NULL);
     own_json cJSON *result = cJSON_CreateObject();
     add_head(result, f);
     add_outputs(result, f->outcome == OUTCOME_completed ? store : NULL);

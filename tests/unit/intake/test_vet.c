@@ -90,13 +90,13 @@ static void another_protocol_while_it_waits(void **state)
     (void)state;
     world_start(&w, NULL);
     offer(&w, 1);
-    WAIT_FOR(&w, world_inside(&w)->peeking);
+    WAIT_FOR(&w, world_inside(&w)->inbox.peeking);
     freeReplyObject(redis_fixture_do(&w.redis, "HSET " KEY("meta") " proto 2"));
     cut_all_but_the_blocker(&w);
     WAIT_FOR(&w, strstr(w.text, "protocol"));
-    assert_true(world_inside(&w)->peeking);
+    assert_true(world_inside(&w)->inbox.peeking);
     world_push_id(&w, "other", "");
-    WAIT_FOR(&w, !world_inside(&w)->peeking);
+    WAIT_FOR(&w, !world_inside(&w)->inbox.peeking);
     world_pass(&w, 300);
     assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 1);
     freeReplyObject(redis_fixture_do(&w.redis, "HSET " KEY("meta") " proto 1"));
