@@ -42,12 +42,24 @@ HOST = {
     "landlock,seccomp": True,
     "namespaces,landlock,seccomp": True,
 }
-ROWS = {"standard": STANDARD, "host": HOST}
-TITLES = {"standard": "at level `standard`", "host": "at level `standard` with this host's namespaces"}
+# The watch and the uid stand behind the cgroup.
+STRONG = {
+    "nothing": False,
+    "cgroup": False,
+    "cgroup,namespaces": False,
+    "cgroup,landlock,seccomp": True,
+}
+ROWS = {"standard": STANDARD, "host": HOST, "strong": STRONG}
+TITLES = {
+    "standard": "at level `standard`",
+    "host": "at level `standard` with this host's namespaces",
+    "strong": "at level `strong`",
+}
 # Those whose aims the seal stands against; the watch, TeX's settings, the encoder
-# and the deadline stand against the others'.
+# and the deadline stand against the others'. At strong, those that a cgroup may hold.
 FAMILIES = ("control", "secrets", "files", "network", "processes", "kernel", "residue")
-PATIENCE_S = 75.0  # all scenes have 40 s at most, and a slot must not be held for longer
+FAMILIES_OF = {"strong": ("control", "processes", "kernel", "residue", "resources")}
+PATIENCE_S = 75.0 * house.SLOWER  # all scenes have 40 s at most, and a slot must not be held for longer
 DOCUMENT = house.ROOT / "docs" / "attacks.md"
 
 
@@ -174,7 +186,7 @@ def run(build: Path, scenes: list[SceneFile], only: str | None, document: bool, 
         print(f"ablation {place}: {missing}")
         return 0
     level = fields.PLACES[place].level
-    chosen = [s for s in scenes if s.ablation and level in s.levels and s.family in FAMILIES]
+    chosen = [s for s in scenes if s.ablation and level in s.levels and s.family in FAMILIES_OF.get(place, FAMILIES)]
     rows = [Row(place, layers, must) for layers, must in ROWS[place].items() if only in (None, layers)]
     for row in rows:
         run_row(row, build, chosen)

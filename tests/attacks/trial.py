@@ -14,6 +14,9 @@ from targets import Targets
 
 SIZE = {"width": 128, "height": 72, "fps": 10}
 TIMES = ("timeout_s", "cpu_s")  # of a job
+# Several at a time, so that they could harm each other; but a machine that is slow (one
+# core, perhaps) may keep an interpreter from starting in time while bombs go off.
+AT_A_TIME = fields.SLOTS - 1 if fields.house.SLOWER == 1 else 1
 PATIENCE_S = 150.0 * fields.house.SLOWER
 
 
@@ -42,7 +45,7 @@ class Trial:
     def run(self, scenes: list[SceneFile]) -> list[Verdict]:
         """All of them; those that must be alone come last, by name."""
         for scene in sorted(scenes, key=lambda s: (s.alone, s.title if s.alone else "")):
-            while len(self.running) >= (1 if scene.alone else fields.SLOTS - 1):
+            while len(self.running) >= (1 if scene.alone else AT_A_TIME):
                 self.collect()
             if not self.field.alive() or (self.stuck and self.patience_s < PATIENCE_S):
                 break

@@ -206,9 +206,23 @@ static int leave_a_home(int said_fd)
         pause();
 }
 
+/* Whoever is alone in its cgroup takes that for its home (as a service does, and
+ * sweeps only that); somebody beside us, and homes are at the top. */
+static pid_t start_companion(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        for (;;)
+            pause();
+    }
+    return pid;
+}
+
 static void test_dead_worker_is_swept(void **state)
 {
     (void)state;
+    pid_t companion = start_companion();
     int ends[2];
     char text[PATH_MAX + 32] = "", path[PATH_MAX] = "";
     int scene = 0;
@@ -234,6 +248,8 @@ static void test_dead_worker_is_swept(void **state)
     assert_int_equal(access(path, F_OK), -1);
     assert_true(WIFSIGNALED(boxed_wait(scene)));
     cgroup_end(&mine);
+    assert_int_equal(kill(companion, SIGKILL), 0);
+    (void)boxed_wait(companion);
     close(ends[0]);
     close(ends[1]);
 }
