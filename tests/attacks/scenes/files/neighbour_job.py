@@ -9,7 +9,9 @@ class Attack(Trial):
     def attack(self):
         there = TARGETS["neighbour_dir"]
         attempt("list", lambda: os.listdir(there))
-        attempt("list the attempts", lambda: os.listdir(os.path.dirname(os.path.dirname(there))))
+        its, above = os.path.dirname(there), os.path.dirname(os.path.dirname(there))
+        # In a mount namespace the way to our own is there, with nothing beside it.
+        attempt("list the attempts", lambda: os.listdir(above), lambda names: os.path.basename(its) in names)
         for name in ("secret", "../job.json", "../log", "../out", "scene.py"):
             read_forbidden(f"{there}/{name}")
         attempt("write", lambda: os.open(f"{there}/planted", os.O_CREAT | os.O_WRONLY))

@@ -1,6 +1,6 @@
 """Reads a page in each of 90000 tables: the pages are shared, their tables are not."""
 # expect: memory_limit
-# job: memory_mb=300 timeout_s=30
+# job: memory_mb=160 timeout_s=30
 # tries: no
 import ctypes
 import time
