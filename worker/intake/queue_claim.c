@@ -118,6 +118,7 @@ static void on_claim(struct queue_redis *q, struct lent *l, const struct reply *
     }
     if (strcmp(reply->verdict, "suspect") == 0) {
         q->stands_aside = true; /* until the tick: somebody else may have taken it */
+        q->ready_empty = false;
         queue_lent_drop(q, l);
     } else if (strcmp(reply->verdict, "ok") != 0) {
         q->ready_empty = false;

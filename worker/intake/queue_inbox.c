@@ -30,13 +30,16 @@ static void peek_later(struct queue_redis *q, struct lent *l)
     queue_feed(q);
 }
 
+/* What was under way together fails together: that is one try. */
 void queue_inbox_back_off(struct queue_redis *q, const char *what, const char *error)
 {
+    queue_warn(q, what, error);
+    inbox_stale(&q->inbox);
+    if (q->peek_retry.timer.set)
+        return;
     int64_t in_ms = clock_backoff_ms(RETRY_BASE_MS, RETRY_CAP_MS, q->admit_tries++);
     if (strncmp(error, "NOPERM", 6) == 0 || strncmp(error, "NOAUTH", 6) == 0)
         in_ms = DENIED_MS;
-    queue_warn(q, what, error);
-    inbox_stale(&q->inbox);
     queue_timer(q, &q->peek_retry, in_ms + RETRY_BASE_MS, peek_later, NULL);
 }
 
@@ -52,7 +55,7 @@ static void hear_verdict(struct queue_redis *q, const struct reply *reply)
         q->ready_empty = false;
     } else if (strcmp(verdict, "delayed") == 0) {
         queue_due_in(q, reply_number(reply, 2) - reply->now_ms + 1);
-    } else if (strcmp(verdict, "moved") == 0) {
+    } else if (strcmp(verdict, "moved") == 0 || strcmp(verdict, "empty") == 0) {
         inbox_stale(&q->inbox);
     } else if (strcmp(verdict, "wake") == 0) {
         q->ready_empty = false; /* somebody queued what he has no slot for */
@@ -68,11 +71,10 @@ static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *
         queue_claim_admitted(q, l, reply);
     if (!reply->raw || q->closed)
         return; /* queue_feed() comes when the line is back */
-    if (reply->error) {
+    if (reply->error)
         queue_inbox_back_off(q, "admit", reply->error);
-        return;
-    }
-    hear_verdict(q, reply);
+    else
+        hear_verdict(q, reply);
     if (q->admitting == 0 && !q->ready_empty)
         queue_look(q); /* what we have no slot for, somebody else may */
     queue_feed(q);

@@ -20,6 +20,7 @@
 
 #define BLOCK_S "10"
 #define BLOCK_DEADLINE_MS 13000
+#define BATCH_FIRST 16 /* before more than one was seen: the next may be larger */
 #define BATCH_MAX (INBOX_TEXTS / 2)
 #define BATCH_BYTES (INBOX_PEEK_MAX_BYTES / 4) /* expected of a batch, by the one before */
 #define AHEAD_BYTES (INBOX_PEEK_MAX_BYTES / 2) /* in the list; a read fetches these again */
@@ -127,21 +128,29 @@ static int known(struct inbox *in, const redisReply *texts, int count)
     return 0;
 }
 
+/* How many texts as large as that are a batch. */
+static int fitting(size_t bytes, int most)
+{
+    size_t fit = BATCH_BYTES / (bytes + 1);
+    return fit < 1 ? 1 : fit < (size_t)most ? (int)fit : most;
+}
+
+static size_t largest_of(const redisReply *texts)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < texts->elements; i++)
+        bytes = texts->element[i]->len > bytes ? texts->element[i]->len : bytes;
+    return bytes;
+}
+
 static void add_new(struct inbox *in, const redisReply *texts)
 {
     int count = (int)texts->elements, i = known(in, texts, count);
-    size_t largest = 1;
-    for (; i < count && in->count < INBOX_TEXTS; i++) {
-        const redisReply *text = nth(texts, i);
-        if (text->type != REDIS_REPLY_STRING)
-            continue;
-        largest = text->len > largest ? text->len : largest;
-        add(in, text);
-    }
+    for (; i < count && in->count < INBOX_TEXTS; i++)
+        if (nth(texts, i)->type == REDIS_REPLY_STRING)
+            add(in, nth(texts, i));
     in->more = count >= in->wanted || i < count;
-    size_t fit = BATCH_BYTES / largest;
-    int most = in->batch < BATCH_MAX / 2 ? 2 * in->batch : BATCH_MAX;
-    in->batch = fit < 1 ? 1 : fit < (size_t)most ? (int)fit : most;
+    in->batch = fitting(largest_of(texts), in->batch < BATCH_MAX / 2 ? 2 * in->batch : BATCH_MAX);
 }
 
 static void read_reply(struct queue_redis *q, const struct reply *reply)
@@ -149,7 +158,7 @@ static void read_reply(struct queue_redis *q, const struct reply *reply)
     struct inbox *in = &q->inbox;
     if (reply->raw->type == REDIS_REPLY_STRING) {
         in->more = true;
-        in->batch = BATCH_MAX;
+        in->batch = fitting(reply->raw->len, BATCH_FIRST);
         add(in, reply->raw);
     } else if (reply->raw->type == REDIS_REPLY_ARRAY) {
         if (in->singles > 0)
