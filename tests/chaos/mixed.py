@@ -173,7 +173,7 @@ class Faults:
 
     def _ended(self, *states: str) -> list[str]:
         """Jobs that have ended so, and that are no danger to run again."""
-        kinds = {name: wish.kind for name, wish in self.ledger.wishes.items()}
+        kinds = {name: wish.kind for name, wish in self.ledger.wishes.copy().items()}
         return sorted(name for name, ends in list(self.tail.ends.items())
                       if ends[-1][1] in states and kinds.get(name, "poison") != "poison")
 
