@@ -205,7 +205,7 @@ static bool tells_births(int fd)
     return pid > 0 && before != after && after >= pid;
 }
 
-static int64_t ask_births(struct sweep_past *past)
+int64_t sweep_last_born(struct sweep_past *past)
 {
     if (!past->tried) {
         own_fd int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
@@ -213,6 +213,12 @@ static int64_t ask_births(struct sweep_past *past)
         past->tried = true;
     }
     return last_born(past->births_fd);
+}
+
+void sweep_one_was_ours(struct sweep_past *past, int64_t born)
+{
+    if (born && past->last_born == born && last_born(past->births_fd) == born + 1)
+        past->last_born = born + 1;
 }
 
 /* Nobody was born since they were listed, so nobody else has their numbers. */
@@ -273,8 +279,9 @@ int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid)
 
 int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_past *past)
 {
-    int64_t born = ask_births(past);
-    if (born && born == past->last_born && past->looks % ASK_ALL_EVERY != 0) {
+    int64_t born = sweep_last_born(past);
+    bool quiet = born && born == past->last_born;
+    if (quiet && past->settled && past->looks % ASK_ALL_EVERY != 0) {
         past->looks++;
         s->count = s->ghosts = 0;
         look_at_ours(s, &past->ours);
@@ -283,6 +290,7 @@ int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_
     int rc = look(s, uid, reaper_pid, past);
     past->looks++;
     past->last_born = rc == 0 ? born : 0;
+    past->settled = rc == 0 && quiet;
     past->ours.count = 0;
     for (int i = 0; i < s->count; i++)
         note(&past->ours, s->all[i].pid);

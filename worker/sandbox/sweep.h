@@ -36,8 +36,10 @@ struct sweep {
  * The kernel tells the number that the last process or thread here was born with
  * (the last field of /proc/loadavg). When it is still the same, nobody was born: the
  * box's processes are those of the look before, or fewer, and /proc is not listed
- * at all. It is believed where a child of ours, born to find out, moves it (not in
- * gVisor, nor behind a file system of somebody's in the place of that file).
+ * at all. (One gets its number a moment before it is to be seen in /proc: so it must
+ * have been the same for the look before already.) It is believed where a child of ours, born to
+ * find out, moves it (not in gVisor, nor behind a file system of somebody's in the place of that
+ * file).
  *
  * Else it may pass over processes that a look just before found to be others'. Nobody
  * but us gives a process a box's uid; so what is missed is one of the box with the
@@ -53,12 +55,17 @@ struct sweep_past {
     bool tried;        /* whether births are told; if so by births_fd */
     int births_fd;     /* undefined until then; -1: they are not told */
     int64_t last_born; /* before `ours` were listed; 0: not known */
+    bool settled;      /* as it was at the look before that */
 };
 
 /* Fills `s` (again) with the box's processes; 0 or a negative errno. */
 int sweep_look(struct sweep *s, uid_t uid, pid_t reaper_pid);
 /* The same, many times. */
 int sweep_look_again(struct sweep *s, uid_t uid, pid_t reaper_pid, struct sweep_past *past);
+/* The last birth; and, afterwards, that one process of ours and nobody else was born
+ * since (a helper), if that is so. */
+int64_t sweep_last_born(struct sweep_past *past);
+void sweep_one_was_ours(struct sweep_past *past, int64_t born);
 void sweep_past_done(struct sweep_past *past);
 void sweep_done(struct sweep *s);
 

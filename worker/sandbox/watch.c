@@ -131,9 +131,11 @@ static int look_at_held(struct box_watch *w, const struct sweep *s, int64_t *ret
         return 0;
     if (w->dir_fd >= 0 && held_ask(&q, s, w->dir_fd) < 0)
         return 0;
+    int64_t born = sweep_last_born(&w->spent->past);
     int rc = helper_ask_all(w->uid, held_measure, &q, HELD_WITHIN_MS, held);
     if (rc < 0)
         return rc;
+    sweep_one_was_ours(&w->spent->past, born);
     w->usage.kernel_bytes = held[HELD_KERNEL];
     *ret_disk_bytes = held[HELD_DISK];
     return 0;

@@ -27,6 +27,16 @@ static pid_t sleeper(void)
     return pid;
 }
 
+/* As a helper: born, and not of the box. */
+static pid_t fork_one(void)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
 static void end(pid_t pid)
 {
     kill(pid, SIGKILL);
@@ -52,6 +62,13 @@ static void test_births_and_ends_are_seen_at_once(void **state)
         assert_int_equal(seen(&past), 2);
         end(second);
         assert_int_equal(seen(&past), 1);
+        assert_int_equal(seen(&past), 1);
+        int64_t born = sweep_last_born(&past);
+        end(fork_one());
+        second = sleeper(); /* two were born, and one of them is not ours */
+        sweep_one_was_ours(&past, born);
+        assert_int_equal(seen(&past), 2);
+        end(second);
     }
     end(first);
     for (int i = 0; i < LOOKS; i++)
@@ -69,6 +86,10 @@ static void test_a_look_after_no_birth_lists_nothing(void **state)
     int found = seen(&past);
     for (int i = 0; i < 200 && past.births_fd >= 0 && found == 1; i++) {
         assert_int_equal(seen(&past), 1);
+        assert_int_equal(seen(&past), 1);
+        int64_t born = sweep_last_born(&past);
+        end(fork_one());
+        sweep_one_was_ours(&past, born);
         past.ours.count = 0;
         found = seen(&past);
     }
