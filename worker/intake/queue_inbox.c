@@ -4,8 +4,9 @@
  *
  * With a slot free and nobody queued before it, a job is lent to us in the same
  * script ("active"). Without one it waits a moment where it is, and is queued
- * then, so that refusals, duplicates and cancels are seen even while everybody is
- * busy: some at a time, the tick goes on. */
+ * then, so that the more urgent come first, and refusals, duplicates and cancels are
+ * seen even while everybody is busy. Where another worker is at that already, this one
+ * leaves it to him until the tick. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,8 +19,8 @@
 #include "job.h"
 #include "queue_redis.h"
 
-#define BUSY_AFTER_MS 50
-#define BUSY_ADMITS 64 /* from one tick to the next */
+#define BUSY_EVERY_MS 100
+#define BUSY_ADMITS 64 /* each time */
 #define RETRY_BASE_MS 100
 #define RETRY_CAP_MS 5000
 #define DENIED_MS 30000
@@ -45,7 +46,8 @@ void queue_inbox_back_off(struct queue_redis *q, const char *what, const char *e
 
 /* ---- answers ---- */
 
-static void hear_verdict(struct queue_redis *q, const struct reply *reply)
+/* was_ours: to be lent to us, if it could be; else it was to be queued. */
+static void hear_verdict(struct queue_redis *q, const struct reply *reply, bool was_ours)
 {
     const char *verdict = reply->verdict;
     q->admit_tries = 0;
@@ -57,6 +59,9 @@ static void hear_verdict(struct queue_redis *q, const struct reply *reply)
         queue_due_in(q, reply_number(reply, 2) - reply->now_ms + 1);
     } else if (strcmp(verdict, "moved") == 0 || strcmp(verdict, "empty") == 0) {
         inbox_stale(&q->inbox);
+        q->leaves_it |= !was_ours;
+    } else if (strcmp(verdict, "active") == 0) {
+        q->taken++;
     } else if (strcmp(verdict, "wake") == 0) {
         q->ready_empty = false; /* somebody queued what he has no slot for */
     }
@@ -74,7 +79,7 @@ static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *
     if (reply->error)
         queue_inbox_back_off(q, "admit", reply->error);
     else
-        hear_verdict(q, reply);
+        hear_verdict(q, reply, l != NULL);
     if (q->admitting == 0 && !q->ready_empty)
         queue_look(q); /* what we have no slot for, somebody else may */
     queue_feed(q);
@@ -183,7 +188,7 @@ static void admit_next(struct queue_redis *q, bool take)
 
 bool queue_may_wait(const struct queue_redis *q)
 {
-    return q->free_slots > q->claiming || q->admitted_busy < BUSY_ADMITS;
+    return q->free_slots > q->claiming || !q->leaves_it;
 }
 
 static bool may_admit(const struct queue_redis *q)
@@ -196,22 +201,26 @@ static bool may_take(const struct queue_redis *q)
     return q->ready_empty && !q->looking && queue_takes_more(q);
 }
 
+/* What it has no slot for is queued, so that the order is that of their priorities and
+ * a refusal is told soon; but for a worker that takes them as fast as that. */
 static void admit_busy(struct queue_redis *q, struct lent *unused)
 {
+    int left = q->taken < BUSY_ADMITS ? BUSY_ADMITS : 0;
     (void)unused;
-    while (may_admit(q) && q->admitted_busy < BUSY_ADMITS) {
+    q->taken = 0;
+    while (may_admit(q) && left > 0) {
         bool take = may_take(q);
-        q->admitted_busy += !take;
+        left -= !take;
         admit_next(q, take);
     }
-    queue_peek(q);
+    queue_feed(q);
 }
 
 void queue_feed(struct queue_redis *q)
 {
     while (may_admit(q) && may_take(q))
         admit_next(q, true);
-    if (may_admit(q) && !q->patience.timer.set && q->admitted_busy < BUSY_ADMITS)
-        queue_timer(q, &q->patience, BUSY_AFTER_MS, admit_busy, NULL);
+    if (may_admit(q) && !q->patience.timer.set && !q->leaves_it)
+        queue_timer(q, &q->patience, BUSY_EVERY_MS, admit_busy, NULL);
     queue_peek(q);
 }

@@ -134,10 +134,12 @@ struct queue_redis {
     struct lent *lents;
 
     struct inbox inbox;
-    int admitting;                  /* answers still to come */
-    bool weighing;                  /* the tail, which is too large */
-    int admit_tries, admitted_busy; /* errors in a row; admitted without a slot since the tick */
-    int spread;                     /* jobs queued that we had no slot for: others may look */
+    int admitting;   /* answers still to come */
+    bool weighing;   /* the tail, which is too large */
+    int admit_tries; /* errors in a row */
+    int taken;       /* from the inbox, since `patience` ended last */
+    bool leaves_it;  /* until the tick: others queue what nobody has a slot for */
+    int spread;      /* jobs queued that we had no slot for: others may look */
     struct queue_timer peek_retry, patience;
 
     bool looking;

@@ -165,7 +165,7 @@ static void tick(struct queue_redis *q, struct lent *unused)
     queue_timer(q, &q->tick, clock_jitter_ms(TICK_MS, 10), tick, NULL);
     if (!queue_usable(q))
         return;
-    q->admitted_busy = 0;
+    q->leaves_it = false;
     q->stands_aside = false;
     q->inbox.more = true;
     queue_look(q);

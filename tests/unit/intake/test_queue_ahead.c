@@ -2,6 +2,7 @@
 #include "queue_world.h"
 
 #define TEXTS 40
+#define MANY 300
 
 static void push_some(struct world *w, const char *name, int n)
 {
@@ -17,7 +18,8 @@ static struct queue_redis *start_full(struct world *w, int texts)
 {
     world_start(w, NULL);
     struct queue_redis *q = world_inside(w);
-    q->admitted_busy = 1000; /* they stay where they are, until the tick */
+    WAIT_FOR(w, w->up); /* all three lines: each looks once more when it is */
+    q->leaves_it = true; /* they stay where they are, until the tick */
     claim_one(w, "running", "");
     push_some(w, "t", texts);
     q->inbox.more = true;
@@ -66,6 +68,51 @@ static void taken_by_others(void **state)
     assert_true(scripts_so_far(&w) - before <= 2);
     push_some(&w, "later", 1);
     WAIT_FOR(&w, w.claimed == 2);
+    world_stop(&w);
+}
+
+/* Without a slot as well; and it leaves them to whoever takes them. */
+static void queued_by_others(void **state)
+{
+    struct world w;
+    (void)state;
+    struct queue_redis *q = start_full(&w, TEXTS - 10);
+    freeReplyObject(redis_fixture_do(&w.redis, "DEL " IN));
+    push_some(&w, "later", 3);
+    q->leaves_it = false;
+    queue_feed(q);
+    WAIT_FOR(&w, q->leaves_it && q->admitting == 0);
+    long long before = scripts_so_far(&w);
+    world_pass(&w, 300);
+    assert_int_equal(scripts_so_far(&w), before);
+    assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 3);
+    world_tick(&w);
+    WAIT_FOR(&w, world_is(&w, "later2", "queued"));
+    world_stop(&w);
+}
+
+/* Many wait that are less urgent, and all slots are taken: it is seen to be urgent
+ * before they have had their turn. */
+static void urgent(void **state)
+{
+    struct world w;
+    char id[16];
+    (void)state;
+    world_start(&w, NULL);
+    claim_one(&w, "running", "");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(&w, id, ",\"priority\":5");
+    }
+    world_push_id(&w, "urgent", "");
+    int64_t begun_ms = clock_now_ms();
+    WAIT_FOR(&w, world_is(&w, "urgent", "queued"));
+    assert_true(clock_now_ms() - begun_ms < 5000);
+    finish(&w, w.claims[0], OUTCOME_completed, RESULT);
+    WAIT_FOR(&w, w.finished == 1);
+    offer(&w, 1);
+    WAIT_FOR(&w, w.claimed == 2);
+    assert_string_equal(w.claims[1]->job.id, "urgent");
     world_stop(&w);
 }
 
@@ -179,9 +226,14 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(taken_by_others),     cmocka_unit_test(middling_texts),
-        cmocka_unit_test(suspect_before_them), cmocka_unit_test(error_behind_the_queued),
-        cmocka_unit_test(one_back_off),        cmocka_unit_test(all_alike),
+        cmocka_unit_test(taken_by_others),
+        cmocka_unit_test(queued_by_others),
+        cmocka_unit_test(urgent),
+        cmocka_unit_test(middling_texts),
+        cmocka_unit_test(suspect_before_them),
+        cmocka_unit_test(error_behind_the_queued),
+        cmocka_unit_test(one_back_off),
+        cmocka_unit_test(all_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
