@@ -443,6 +443,48 @@ static void flood(void **state)
     redis_fixture_stop(&f);
 }
 
+static void echo_many(struct redis *r, int count, struct seen *s)
+{
+    char n[16];
+    for (int i = 1; i <= count; i++) {
+        snprintf(n, sizeof(n), "%d", i);
+        redis_command(r, &(struct redis_request){2, (const char *[]){"ECHO", n}, NULL, 15000},
+                      on_reply, s);
+    }
+}
+
+/* Nobody reads: the socket is full in mid-command. Once the server goes on, all of it
+ * is answered in order; and once it dies, all of it is known to be lost. */
+static void socket_full(void **state)
+{
+    struct redis_fixture f;
+    (void)state;
+    redis_fixture_start(&f, NULL);
+    struct loop *loop = loop_new();
+    struct seen s = {0};
+    struct redis *r = open_redis(loop, (struct redis_spec){.url = f.url}, &s);
+    expect_pong(loop, r);
+    kill(f.pid, SIGSTOP);
+    echo_many(r, 50000, &s);
+    loop_step(loop, 50);
+    kill(f.pid, SIGCONT);
+    until(loop, &s.replies, 50000);
+    assert_int_equal(s.nones, 0);
+    assert_string_equal(s.text, "50000");
+    kill(f.pid, SIGSTOP);
+    echo_many(r, 50000, &s);
+    redis_fixture_kill(&f); /* not heard of before the next are written */
+    echo_many(r, 500, &s);
+    until(loop, &s.nones, 50000);
+    assert_false(redis_is_up(r));
+    redis_fixture_again(&f);
+    until(loop, &s.ups, 2);
+    expect_pong(loop, r);
+    redis_free(r);
+    loop_free(loop);
+    redis_fixture_stop(&f);
+}
+
 /* ---- TLS ---- */
 
 static void openssl(const char *const *argv)
@@ -562,7 +604,8 @@ int main(void)
         cmocka_unit_test(names),    cmocka_unit_test(passwords),
         cmocka_unit_test(oversize), cmocka_unit_test(reconnects),
         cmocka_unit_test(deadline), cmocka_unit_test(free_in_callback),
-        cmocka_unit_test(flood),    cmocka_unit_test(tls),
+        cmocka_unit_test(flood),    cmocka_unit_test(socket_full),
+        cmocka_unit_test(tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
