@@ -1,6 +1,6 @@
 """Forks as long as it can."""
-# expect: process_limit
-# expect basic: process_limit memory_limit
+# expect: process_limit memory_limit
+# expect strong: process_limit
 # job: processes=40 timeout_s=30
 # tries: no
 import os
