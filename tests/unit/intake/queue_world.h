@@ -272,13 +272,26 @@ static inline void vanish(struct world *w, const char *id)
     freeReplyObject(redis_fixture_do(&w->redis, "ZADD " KEY("active") " 1 %s", id));
 }
 
-static inline long long commands_so_far(struct world *w)
+/* A number of INFO's; `name` with what stands between it and the number. 0: it has none. */
+static inline long long world_info(struct world *w, const char *section, const char *name)
 {
-    redisReply *r = redis_fixture_do(&w->redis, "INFO stats");
-    const char *at = strstr(r->str, "total_commands_processed:");
-    long long n = at ? strtoll(at + 25, NULL, 10) : 0;
+    redisReply *r = redis_fixture_do(&w->redis, "INFO %s", section);
+    const char *at = strstr(r->str, name);
+    long long n = at ? strtoll(at + strlen(name), NULL, 10) : 0;
     freeReplyObject(r);
     return n;
+}
+
+static inline long long commands_so_far(struct world *w)
+{
+    return world_info(w, "stats", "total_commands_processed:");
+}
+
+/* How often a command was called, in scripts too; its name in lower case. */
+static inline long long world_calls(struct world *w, const char *command)
+{
+    own_free char *name = own_printf("cmdstat_%s:calls=", command);
+    return world_info(w, "commandstats", name);
 }
 
 #endif

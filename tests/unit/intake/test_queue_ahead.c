@@ -18,7 +18,7 @@ static struct queue_redis *start_full(struct world *w, int texts)
 {
     world_start(w, NULL);
     struct queue_redis *q = world_inside(w);
-    WAIT_FOR(w, w->up); /* all three lines: each looks once more when it is */
+    WAIT_FOR(w, w->up);  /* all three lines: each looks once more when it is */
     q->leaves_it = true; /* they stay where they are, until the tick */
     claim_one(w, "running", "");
     push_some(w, "t", texts);
@@ -40,21 +40,6 @@ static void put_in_ready(struct world *w, const char *id, int crashes)
     freeReplyObject(redis_fixture_do(&w->redis, "ZADD " KEY("ready") " 1 %s", id));
 }
 
-/* A number of INFO's, of the form "name" "number". */
-static long long info(struct world *w, const char *section, const char *name)
-{
-    redisReply *r = redis_fixture_do(&w->redis, "INFO %s", section);
-    const char *at = strstr(r->str, name);
-    long long n = at ? strtoll(at + strlen(name), NULL, 10) : 0;
-    freeReplyObject(r);
-    return n;
-}
-
-static long long scripts_so_far(struct world *w)
-{
-    return info(w, "commandstats", "cmdstat_evalsha:calls=");
-}
-
 /* Others took all of it: one is asked for in vain, not every one. */
 static void taken_by_others(void **state)
 {
@@ -62,10 +47,10 @@ static void taken_by_others(void **state)
     (void)state;
     struct queue_redis *q = start_full(&w, TEXTS - 10);
     freeReplyObject(redis_fixture_do(&w.redis, "DEL " IN));
-    long long before = scripts_so_far(&w);
+    long long before = world_calls(&w, "evalsha");
     offer(&w, 1);
     WAIT_FOR(&w, inbox_waiting(&q->inbox) == 0 && q->inbox.peeking && !q->inbox.more);
-    assert_true(scripts_so_far(&w) - before <= 2);
+    assert_true(world_calls(&w, "evalsha") - before <= 2);
     push_some(&w, "later", 1);
     WAIT_FOR(&w, w.claimed == 2);
     world_stop(&w);
@@ -82,12 +67,33 @@ static void queued_by_others(void **state)
     q->leaves_it = false;
     queue_feed(q);
     WAIT_FOR(&w, q->leaves_it && q->admitting == 0);
-    long long before = scripts_so_far(&w);
+    long long before = world_calls(&w, "evalsha");
     world_pass(&w, 300);
-    assert_int_equal(scripts_so_far(&w), before);
+    assert_int_equal(world_calls(&w, "evalsha"), before);
     assert_int_equal(world_int(&w, "LLEN %s", IN, ""), 3);
     world_tick(&w);
     WAIT_FOR(&w, world_is(&w, "later2", "queued"));
+    world_stop(&w);
+}
+
+/* The word that wakes the idle, and nobody is: it is taken away, and all is quiet. */
+static void nobody_to_wake(void **state)
+{
+    struct world w;
+    (void)state;
+    struct queue_redis *q = start_full(&w, 0);
+    q->leaves_it = false;
+    put_in_ready(&w, "waiting", 0);
+    freeReplyObject(redis_fixture_do(&w.redis, "LPUSH " IN " !"));
+    queue_feed(q);
+    WAIT_FOR(&w, world_int(&w, "LLEN %s", IN, "") == 0 && q->inbox.peeking && !q->inbox.more);
+    long long before = commands_so_far(&w);
+    world_pass(&w, 400);
+    assert_true(commands_so_far(&w) - before < 25); /* what is due anyway; not hundreds */
+    finish(&w, w.claims[0], OUTCOME_completed, RESULT);
+    WAIT_FOR(&w, w.finished == 1);
+    offer(&w, 1);
+    WAIT_FOR(&w, w.claimed == 2);
     world_stop(&w);
 }
 
@@ -131,10 +137,10 @@ static void middling_texts(void **state)
             own_printf("{\"id\":\"%s\",\"code\":\"%s\",\"scene\":\"S\"}", id, code);
         world_push(&w, json);
     }
-    long long lines = info(&w, "stats", "total_connections_received:");
+    long long lines = world_info(&w, "stats", "total_connections_received:");
     offer(&w, TEXTS);
     WAIT_FOR(&w, w.claimed == TEXTS);
-    assert_int_equal(info(&w, "stats", "total_connections_received:"), lines);
+    assert_int_equal(world_info(&w, "stats", "total_connections_received:"), lines);
     world_stop(&w);
 }
 
@@ -229,6 +235,7 @@ int main(void)
         cmocka_unit_test(taken_by_others),
         cmocka_unit_test(queued_by_others),
         cmocka_unit_test(urgent),
+        cmocka_unit_test(nobody_to_wake),
         cmocka_unit_test(middling_texts),
         cmocka_unit_test(suspect_before_them),
         cmocka_unit_test(error_behind_the_queued),

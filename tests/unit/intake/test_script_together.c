@@ -109,16 +109,6 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-static long long commands(struct answers *a, const char *name)
-{
-    redisReply *r = redis_fixture_do(&a->w.redis, "INFO commandstats");
-    own_free char *line = own_printf("cmdstat_%s:calls=", name);
-    const char *at = strstr(r->str, line);
-    long long n = at ? strtoll(at + strlen(line), NULL, 10) : 0;
-    freeReplyObject(r);
-    return n;
-}
-
 /* ---- */
 
 /* One command, which leaves us when the pass ends. */
@@ -136,7 +126,8 @@ static void together(void **state)
         assert_string_equal(a.words[i], "ok");
     assert_true(world_is(&a.w, "j2", "active"));
     assert_int_equal(world_int(&a.w, "HGET %s %s", KEY("stats"), "active"), 3);
-    assert_int_equal(commands(&a, "evalsha") + commands(&a, "eval"), 2); /* unknown at first */
+    assert_int_equal(world_calls(&a.w, "evalsha") + world_calls(&a.w, "eval"),
+                     2); /* unknown at first */
     stop(&a);
 }
 
@@ -245,20 +236,20 @@ static void split(void **state)
     start(&a);
     claim(&a, "none"); /* the script is known from now on */
     wait_answers(&a, 1);
-    long long before = commands(&a, "evalsha");
+    long long before = world_calls(&a.w, "evalsha");
     queue_all(&a, many, claim);
     wait_answers(&a, 1 + many);
-    assert_int_equal(commands(&a, "evalsha") - before, 3);
+    assert_int_equal(world_calls(&a.w, "evalsha") - before, 3);
     end(&a, "none", "");
     wait_answers(&a, 2 + many);
     memset(large, ' ', 40 * 1024);
-    before = commands(&a, "evalsha");
+    before = world_calls(&a.w, "evalsha");
     end(&a, "j0", large);
     end(&a, "j1", RESULT);
     end(&a, "j2", large);
     end(&a, "j3", large);
     wait_answers(&a, 6 + many);
-    assert_int_equal(commands(&a, "evalsha") - before, 3);
+    assert_int_equal(world_calls(&a.w, "evalsha") - before, 3);
     for (int i = 1; i < 1 + many; i++)
         assert_string_equal(a.words[i], "ok");
     assert_string_equal(a.words[5 + many], "ok");
