@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -373,6 +374,16 @@ def test_one_silent_receiver_does_not_stop_the_others(queue: Queue, start_worker
 
 
 # ── crashes ───────────────────────────────────────────────────────────────
+
+
+def test_a_pipe_that_breaks_ends_nobody(start_worker: WorkerMaker) -> None:
+    """A courier that was killed a moment ago is poked all the same; a TLS line breaks while it is written to."""
+    worker = start_worker(**QUICK).ready()
+    courier = house.until("a courier is there", lambda: courier_of(worker))
+    for pid in (worker.pid, courier):
+        status = (Path("/proc") / str(pid) / "status").read_text()
+        ignored = int(re.search(r"^SigIgn:\s+(\w+)", status, re.M)[1], 16)  # type: ignore[index]
+        assert ignored & 1 << signal.SIGPIPE - 1, status
 
 
 def test_courier_killed_in_mid_delivery(queue: Queue, start_worker: WorkerMaker, receiver: Receiver) -> None:

@@ -150,6 +150,7 @@ static int open_all(struct carrier *c, bool poked, struct err *e)
         .arg = c,
     };
     sigset_t signals;
+    signal(SIGPIPE, SIG_IGN); /* a TLS line that broke: who writes is told by EPIPE */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -48,6 +48,7 @@ static void on_signal(void *arg, int signo)
 static int watch_signals(struct loop *loop, struct work *work, struct err *e)
 {
     sigset_t signals;
+    signal(SIGPIPE, SIG_IGN); /* the courier's pipe, a TLS line: who writes is told by EPIPE */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
