@@ -197,7 +197,7 @@ def test_stopped_while_it_fetches(
     keys = {"MANIMD_FETCH_S3_SECRET_ACCESS_KEY": "CANARY-1", "AWS_SECRET_ACCESS_KEY": "CANARY-2"}
     worker = start_worker(keys, **options(files, fetch_timeout_s=60, lease_ms=1500)).ready()
     files.serve("/hang", raw(then_wait=True))
-    more = {"deadline_at": house.time.time() + 1.5} if how == "deadline" else {}
+    more = {"deadline_at": house.time.time() + 1.5 * house.SLOWER} if how == "deadline" else {}
     job_id = queue.push(None, source=url(port, "/hang"), **more)
     until("it is asked for", lambda: files.asked)
     stages = [pid for pid, command in house.descendants(worker.pid).items() if " stage fetch " in command]
