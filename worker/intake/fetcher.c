@@ -27,9 +27,7 @@
 #define BACKOFF_BASE_MS 200
 #define BACKOFF_CAP_MS 5000
 #define RETRY_AFTER_CAP_MS 30000
-#define MEMORY_BYTES (512LL << 20) /* libcurl with 8 connections needs 20 MB */
-#define THREADS 32                 /* one for each name that is being resolved */
-#define WORDS_BYTES 2048           /* of S3's XML: the code is at its beginning */
+#define WORDS_BYTES 2048 /* of S3's XML: the code is at its beginning */
 
 enum state { WAITING, FLYING, DONE };
 
@@ -277,22 +275,6 @@ static void get_all(struct fetcher *f)
 }
 
 /* ---- the box ---- */
-
-static int64_t largest(const struct fetch_plan *plan)
-{
-    int64_t most = 0;
-    for (int i = 0; i < plan->count; i++)
-        most = plan->items[i].most_bytes > most ? plan->items[i].most_bytes : most;
-    return most;
-}
-
-struct limits fetcher_limits(const struct fetch_plan *plan)
-{
-    return (struct limits){.cpu_ms = plan->spec->timeout_ms + 1000,
-                           .memory_bytes = MEMORY_BYTES,
-                           .disk_bytes = largest(plan),
-                           .processes = THREADS};
-}
 
 /* By descriptors: in namespaces it is found by its absolute path. */
 static int allow_ca_files(struct box_plan *p, struct err *e)

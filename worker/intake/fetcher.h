@@ -48,6 +48,7 @@ struct fetch_plan {
  * "fetch_failed"|"sandbox_setup", "message", "requests"}. */
 #define FETCH_WORDS_MAX_BYTES (16 * 1024)
 
+/* ---- fetch_limits.c ---- */
 struct limits fetcher_limits(const struct fetch_plan *plan);
 
 /* In a fork of the stage; `words_fd` takes the line. Does not return. */
