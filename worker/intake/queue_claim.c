@@ -141,13 +141,21 @@ static bool held(const struct queue_redis *q, const char *id)
     return false;
 }
 
-static void ask_first(struct queue_redis *q, struct lent *l)
+/* Under a nonce of its own; to be asked for at once. */
+static struct lent *new_claim(struct queue_redis *q, const char *id)
 {
+    struct lent *l = queue_lent_new(q, id);
     make_nonce(l->claim.nonce);
     l->state = LENT_CLAIMING;
-    l->alone = !l->next;
     l->asked = true;
     q->claiming++;
+    return l;
+}
+
+static void ask_first(struct queue_redis *q, const char *id)
+{
+    struct lent *l = new_claim(q, id);
+    l->alone = !l->next;
     ask_claim(q, l, &q->calls, on_claim);
 }
 
@@ -157,13 +165,9 @@ struct lent *queue_claim_ahead(struct queue_redis *q, struct job *job)
 {
     if (held(q, job->id))
         return NULL;
-    struct lent *l = queue_lent_new(q, job->id);
-    make_nonce(l->claim.nonce);
+    struct lent *l = new_claim(q, job->id);
     l->claim.job = *job;
     *job = (struct job){0};
-    l->state = LENT_CLAIMING;
-    l->asked = true;
-    q->claiming++;
     return l;
 }
 
@@ -238,7 +242,7 @@ static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *
     for (; i < count && queue_takes_more(q); i++) {
         const char *id = reply_text(reply, i);
         if (job_valid_id(id) && !held(q, id))
-            ask_first(q, queue_lent_new(q, id));
+            ask_first(q, id);
     }
     q->ready_empty = i == count && count < q->looked_for;
     if (count == 0)

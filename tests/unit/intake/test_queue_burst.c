@@ -4,6 +4,15 @@
 #define JOBS 40
 #define LARGE (200 * 1024)
 
+static void push_jobs(struct world *w)
+{
+    char id[16];
+    for (int i = 0; i < JOBS; i++) {
+        snprintf(id, sizeof(id), "b%d", i);
+        world_push_id(w, id, "");
+    }
+}
+
 /* Few looks at the inbox for many jobs; each claimed once, the oldest first. */
 static void bursts(void **state)
 {
@@ -12,10 +21,7 @@ static void bursts(void **state)
     (void)state;
     world_start(&w, NULL);
     offer(&w, 0);
-    for (int i = 0; i < JOBS; i++) {
-        snprintf(id, sizeof(id), "b%d", i);
-        world_push_id(&w, id, "");
-    }
+    push_jobs(&w);
     world_tick(&w);
     WAIT_FOR(&w, world_int(&w, "ZCARD %s", KEY("ready"), "") == JOBS);
     assert_true(world_calls(&w, "lrange") <= 10); /* 1 + 16 + …, and seen to be empty */
@@ -37,10 +43,7 @@ static void straight(void **state)
     (void)state;
     world_start(&w, NULL);
     offer(&w, JOBS);
-    for (int i = 0; i < JOBS; i++) {
-        snprintf(id, sizeof(id), "b%d", i);
-        world_push_id(&w, id, "");
-    }
+    push_jobs(&w);
     WAIT_FOR(&w, w.claimed == JOBS);
     for (int i = 0; i < JOBS; i++) {
         snprintf(id, sizeof(id), "b%d", i);
@@ -62,10 +65,7 @@ static void ahead(void **state)
     char id[16];
     (void)state;
     world_start(&w, NULL);
-    for (int i = 0; i < JOBS; i++) {
-        snprintf(id, sizeof(id), "b%d", i);
-        world_push_id(&w, id, "");
-    }
+    push_jobs(&w);
     world_inside(&w)->leaves_it = true; /* until there is a slot, however slow we are */
     offer(&w, 1);
     WAIT_FOR(&w, w.claimed == 1 && inbox_waiting(&world_inside(&w)->inbox) > 1);
@@ -90,10 +90,7 @@ static void others_are_faster(void **state)
     char id[16];
     (void)state;
     world_start(&w, NULL);
-    for (int i = 0; i < JOBS; i++) {
-        snprintf(id, sizeof(id), "b%d", i);
-        world_push_id(&w, id, "");
-    }
+    push_jobs(&w);
     world_inside(&w)->leaves_it = true; /* until there is a slot, however slow we are */
     offer(&w, 1);
     WAIT_FOR(&w, w.claimed == 1 && inbox_waiting(&world_inside(&w)->inbox) > 3);
