@@ -109,6 +109,14 @@ static bool owner_of(int proc_fd, const char *name, uid_t *ret)
     return true;
 }
 
+bool sweep_is_owned(pid_t pid, uid_t uid)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    return stat(path, &st) == 0 && st.st_uid == uid;
+}
+
 bool sweep_any_between(uid_t low, uid_t high)
 {
     own_dir DIR *proc = opendir("/proc");

@@ -75,6 +75,7 @@ int sweep_living(const struct sweep *s);
 int64_t sweep_cpu_ticks(pid_t pid);
 /* Tasks that a uid has on this machine, as far as /proc shows. */
 int64_t sweep_count_tasks(uid_t uid);
+bool sweep_is_owned(pid_t pid, uid_t uid);
 /* Whether a process runs under a uid from `low` to below `high`. */
 bool sweep_any_between(uid_t low, uid_t high);
 /* A file beneath /proc/PID, NUL-terminated; bytes read or a negative errno. */
