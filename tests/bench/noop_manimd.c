@@ -77,7 +77,10 @@ int __wrap_spawn_stage(const struct spawn_spec *spec, pid_t *ret_pid, int *ret_r
 {
     if (spec->stage == STAGE_RENDER)
         note_start(spec->dir, monotonic_ns());
-    *ret_report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* it never says a word */
+    static int silent = -1; /* a stage's report that never says a word */
+    if (silent < 0)
+        silent = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *ret_report_fd = fcntl(silent, F_DUPFD_CLOEXEC, 0);
     if (*ret_report_fd < 0)
         return err_errno(e, -errno, FAULT_HOST, "report of stage %s", stage_name(spec->stage));
     *ret_pid = NO_PID;
@@ -121,7 +124,7 @@ int __wrap_loop_child(struct loop *loop, struct child *c, pid_t pid, void (*on_e
     *c = (struct child){
         .pid = pid, .watch = WATCH_INIT, .on_exit = on_exit, .arg = arg, .loop = loop};
     ends[ends_count++] = c; /* a slot has one stage at a time */
-    return ring(loop);
+    return ends_count == 1 ? ring(loop) : 0;
 }
 
 int __wrap_box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e)

@@ -62,7 +62,7 @@ def stages_that_end_badly(t: Trial) -> None:
     t.wait("hangs", "cancelled")
     assert time.monotonic() - began < 3, "a cancel takes a second, on an idle machine"
     cancel(t.bed, "deaf")
-    assert t.wait("deaf", "cancelled")["crashes"] == "0"
+    assert "crashes" not in t.wait("deaf", "cancelled")
 
 
 def a_stage_that_never_ends(t: Trial) -> None:
@@ -126,7 +126,7 @@ def rolling_deploy(t: Trial) -> None:
         t.until(f"{member.name} goes", lambda: process.returncode is not None)  # noqa: B023
     for i in range(40):
         found = t.wait(f"n{i}", "completed")
-        assert (found["attempt"], found["crashes"]) == ("1", "0"), found
+        assert (found["attempt"], found.get("crashes", "0")) == ("1", "0"), found
 
 
 def told_twice(t: Trial) -> None:
@@ -146,7 +146,7 @@ def told_twice(t: Trial) -> None:
         assert time.monotonic() - began < 5, "it must be gone before the eviction's SIGKILL"
     for i in range(8):
         found = t.wait(f"n{i}", "completed", patience_s=60)
-        assert (found["attempt"], found["crashes"]) == ("1", "0"), found
+        assert (found["attempt"], found.get("crashes", "0")) == ("1", "0"), found
 
 
 def evicted(t: Trial) -> None:
@@ -179,7 +179,7 @@ def told_while_a_grant_is_on_its_way(t: Trial) -> None:
     t.until("the claim is called", trap.sprung.is_set)
     t.until("it has ended", lambda: not member.alive)
     found = t.hash("a")
-    assert (found["state"], found["attempt"], found["crashes"]) == ("queued", "0", "0"), found
+    assert (found["state"], found["attempt"], found.get("crashes", "0")) == ("queued", "0", "0"), found
     t.workers(1)
 
 
@@ -233,7 +233,7 @@ def _boundary(t: Trial, script: str, after: bool, how: str) -> None:
         t.workers(1)
     found = t.wait("a", "completed", "cancelled", patience_s=2 * RECLAIM_S)
     if how == "cut" and script != "reap":
-        assert (found.get("crashes"), found["attempt"]) in {("0", "1"), ("0", "0")}, found
+        assert (found.get("crashes", "0"), found["attempt"]) in {("0", "1"), ("0", "0")}, found
 
 
 def boundary(script: str, after: bool, how: str) -> Callable[[Trial], None]:

@@ -22,7 +22,6 @@ struct fsck {
     struct producer *p;
     const struct fsck_spec *spec;
     struct fsck_counts counts;
-    char lease_ms[24];
     bool only_orphans; /* of an index: what has a hash was seen before */
     const char *index; /* being walked */
     int waiting;
@@ -138,9 +137,8 @@ static void judge(struct fsck *f, struct look *l)
     struct script_call call = {
         .script = SCRIPT_mend,
         .id = l->id,
-        .argc = 4,
-        .argv = {f->spec->repair ? "mend" : "look", f->lease_ms, l->digest,
-                 l->stranger ? "stranger" : ""},
+        .argc = 3,
+        .argv = {f->spec->repair ? "mend" : "look", l->digest, l->stranger ? "stranger" : ""},
     };
     script_run(&f->p->line, &call, on_judged, l);
 }
@@ -307,7 +305,6 @@ int fsck_run(struct producer *p, const struct fsck_spec *spec, struct fsck_count
              struct err *e)
 {
     struct fsck f = {.p = p, .spec = spec, .e = e};
-    snprintf(f.lease_ms, sizeof(f.lease_ms), "%lld", (long long)spec->config->lease_ms);
     int rc = check_all(&f);
     wait_all(&f);
     *ret = f.counts;

@@ -36,7 +36,7 @@ struct fsck_finding {
 };
 
 struct fsck_spec {
-    const struct config *config; /* its lease, and the maxima that jobs were read with */
+    const struct config *config; /* the maxima that jobs were read with */
     bool repair;
     /* May be told of a job twice, when Redis grows its tables meanwhile. */
     void (*on_finding)(void *arg, const struct fsck_finding *finding);

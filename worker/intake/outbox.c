@@ -343,7 +343,7 @@ int outbox_open(struct loop *loop, const struct config *config, const struct out
         free(o);
         return rc;
     }
-    scripts_init(&o->scripts, &o->keys, config);
+    scripts_init(&o->scripts, &o->keys, config, "");
     struct redis_spec spec = {.url = config->redis_url,
                               .user = config->redis_user,
                               .password = config->redis_password,

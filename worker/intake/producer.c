@@ -31,7 +31,7 @@ int producer_open(struct loop *loop, const struct config *config, struct produce
         free(p);
         return rc;
     }
-    scripts_init(&p->scripts, &p->keys, config);
+    scripts_init(&p->scripts, &p->keys, config, "");
     struct redis_spec spec = {.url = config->redis_url,
                               .user = config->redis_user,
                               .password = config->redis_password,

@@ -15,7 +15,7 @@
 
 #define RESULT_MAX_BYTES (512 * 1024)
 
-enum kind { TEXT, NUMBER, OBJECT, MESSAGE };
+enum kind { TEXT, NUMBER, TIMES, OBJECT, MESSAGE }; /* TIMES: 0 is not kept */
 
 /* Fields of a job's hash, and what they are called outside. */
 static const struct {
@@ -25,8 +25,8 @@ static const struct {
     {"state", "state", TEXT},
     {"outcome", "outcome", TEXT},
     {"attempt", "attempt", NUMBER},
-    {"crashes", "crashes", NUMBER},
-    {"prio", "priority", NUMBER},
+    {"crashes", "crashes", TIMES},
+    {"prio", "priority", TIMES},
     {"worker", "worker", TEXT},
     {"enq", "enqueued_at_ms", NUMBER},
     {"start", "started_at_ms", NUMBER},
@@ -67,9 +67,11 @@ static cJSON *read_text(const redisReply *r)
 
 static void read_field(cJSON *into, const char *name, enum kind kind, const redisReply *r)
 {
-    if (r->type != REDIS_REPLY_STRING)
+    if (r->type != REDIS_REPLY_STRING && kind == TIMES)
+        json_add_int(into, name, 0);
+    else if (r->type != REDIS_REPLY_STRING)
         cJSON_AddNullToObject(into, name);
-    else if (kind == NUMBER)
+    else if (kind == NUMBER || kind == TIMES)
         json_add_int(into, name, strtoll(r->str, NULL, 10));
     else if (kind == TEXT)
         cJSON_AddItemToObject(into, name, read_text(r));

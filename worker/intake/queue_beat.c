@@ -55,18 +55,16 @@ static void schedule(struct queue_redis *q, struct lent *l)
 
 static void send_beat(struct queue_redis *q, struct lent *l)
 {
-    char lease[24];
     if (l->beating || l->gone)
         return;
     if (clock_now_ms() - l->beat_ok_ms > GIVE_UP_MS) {
         tell_lost(q, l, CLAIM_STALE);
         return;
     }
-    snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
     struct script_call call = {.script = SCRIPT_beat,
                                .id = l->id,
-                               .argc = 3,
-                               .argv = {l->claim.nonce, lease, l->progress},
+                               .argc = 2,
+                               .argv = {l->claim.nonce, l->progress},
                                .deadline_ms = q->config->lease_ms / 3 + 100};
     l->beating = true;
     if (l->progress) {

@@ -15,24 +15,25 @@
 
 #define LOOK_MORE 7 /* than there are slots: some may be gone, or ours */
 
-static void make_nonce(char ret[JOB_NONCE_CHARS + 1])
+/* Randomness is drawn for several at once: each draw costs more than all else here. */
+static void make_nonce(struct queue_redis *q, char ret[JOB_NONCE_CHARS + 1])
 {
-    unsigned char bytes[JOB_NONCE_CHARS / 2];
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-        abort(); /* no randomness, no fencing */
-    hex_of(bytes, sizeof(bytes), ret);
+    if (q->random_left == 0) {
+        if (RAND_bytes(q->random[0], sizeof(q->random)) != 1)
+            abort(); /* no randomness, no fencing */
+        q->random_left = NONCES_DRAWN;
+    }
+    q->random_left--;
+    hex_of(q->random[q->random_left], sizeof(q->random[0]), ret);
 }
 
 static void ask_claim(struct queue_redis *q, struct lent *l, struct script_line *line, queue_fn *fn)
 {
-    char lease[24], crashes[16] = "";
-    snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
+    char crashes[16] = "";
     if (l->state == LENT_CLAIMING && !l->alone)
         snprintf(crashes, sizeof(crashes), "%d", SUSPECT_CRASHES);
-    struct script_call call = {.script = SCRIPT_claim,
-                               .id = l->id,
-                               .argc = 4,
-                               .argv = {l->claim.nonce, q->worker, lease, crashes}};
+    struct script_call call = {
+        .script = SCRIPT_claim, .id = l->id, .argc = 2, .argv = {l->claim.nonce, crashes}};
     queue_ask_script(q, line, &call, fn, l);
 }
 
@@ -145,7 +146,7 @@ static bool held(const struct queue_redis *q, const char *id)
 static struct lent *new_claim(struct queue_redis *q, const char *id)
 {
     struct lent *l = queue_lent_new(q, id);
-    make_nonce(l->claim.nonce);
+    make_nonce(q, l->claim.nonce);
     l->state = LENT_CLAIMING;
     l->asked = true;
     q->claiming++;
@@ -222,11 +223,13 @@ static void spread(struct queue_redis *q)
 
 bool queue_takes_more(const struct queue_redis *q)
 {
+    if (q->free_slots <= q->claiming || q->stands_aside)
+        return false;
     /* While it asks for its first, that one may be a suspect. */
     for (const struct lent *l = q->lents; l; l = l->next)
         if ((l->state == LENT_CLAIMING && l->alone) || l->claim.crashes >= SUSPECT_CRASHES)
             return false;
-    return q->free_slots > q->claiming && !q->stands_aside;
+    return true;
 }
 
 static void on_ready(struct queue_redis *q, struct lent *l, const struct reply *reply)

@@ -87,14 +87,6 @@ static void on_admit(struct queue_redis *q, struct lent *l, const struct reply *
 
 /* ---- asking ---- */
 
-struct admission {
-    const struct inbox_text *text;
-    const char *what; /* wake, job, reject */
-    const struct job *job;
-    const char *reason; /* of a refusal */
-    struct lent *lent;  /* where it may be lent to us */
-};
-
 static char *quoted(const char *text)
 {
     own_buf struct buf b = BUF_INIT(CEILING_RESULT_BYTES);
@@ -102,68 +94,52 @@ static char *quoted(const char *text)
     return own_strdup(buf_str(&b));
 }
 
-/* Of a refused job `notify` was not read: who waits for it shall hear. */
-static void ask_refuse(struct queue_redis *q, const struct admission *a, struct script_call *call)
+static void ask(struct queue_redis *q, const struct script_call *call, struct lent *l)
 {
-    own_free char *reason = quoted(a->reason);
-    own_free char *result = queue_plain_result(call->id, OUTCOME_source_rejected, a->reason);
-    own_free char *webhook = job_webhook_of(a->text->text, a->text->bytes, q->config);
-    call->argv[ADMIT_NOTIFY] = "1";
-    call->argv[ADMIT_RESULT] = result;
-    call->argv[ADMIT_REASON] = reason;
-    call->argv[ADMIT_WEBHOOK] = webhook;
-    queue_ask_script(q, &q->calls, call, on_admit, NULL);
+    q->admitting++;
+    queue_ask_script(q, &q->calls, call, on_admit, l);
 }
 
-static void ask_admit(struct queue_redis *q, const struct admission *a)
+static void ask_refuse(struct queue_redis *q, const struct inbox_text *text, const char *id,
+                       const char *why)
 {
-    const struct job *job = a->job;
-    char sha1[41], digest[41], priority[16], due[24], expires[24], deadline[24], most[16],
-        lease[24];
-    sha1_hex(a->text->text, a->text->bytes, sha1);
+    char sha1[41];
+    own_free char *reason = quoted(why);
+    own_free char *result = queue_plain_result(id, OUTCOME_source_rejected, why);
+    own_free char *webhook = job_webhook_of(text->text, text->bytes, q->config);
+    sha1_hex(text->text, text->bytes, sha1);
+    struct script_call call = {
+        .script = SCRIPT_refuse, .id = id, .argc = 4, .argv = {sha1, webhook, result, reason}};
+    ask(q, &call, NULL);
+}
+
+/* Of a token to wake up by (`job` has no id), or of a job; `l`: where it may be lent to us. */
+static void ask_admit(struct queue_redis *q, const struct inbox_text *text, const struct job *job,
+                      struct lent *l)
+{
+    char sha1[41], digest[41] = "", priority[16], due[24], expires[24], deadline[24];
+    sha1_hex(text->text, text->bytes, sha1);
+    if (job->id[0])
+        job_digest(job, digest);
     snprintf(priority, sizeof(priority), "%d", job->priority);
     snprintf(due, sizeof(due), "%lld", (long long)job->run_at_ms);
     snprintf(expires, sizeof(expires), "%lld", (long long)job->expires_ms);
     snprintf(deadline, sizeof(deadline), "%lld", (long long)job->deadline_ms);
-    snprintf(most, sizeof(most), "%d", INBOX_PEEK_MAX_BYTES);
-    snprintf(lease, sizeof(lease), "%lld", (long long)q->config->lease_ms);
     struct script_call call = {
         .script = SCRIPT_admit,
         .id = job->id,
-        .argc = ADMIT_ARGS,
-        .argv = {[ADMIT_SHA1] = sha1,
-                 [ADMIT_WHAT] = a->what,
-                 [ADMIT_PRIORITY] = priority,
-                 [ADMIT_DUE] = due,
-                 [ADMIT_EXPIRES] = expires,
-                 [ADMIT_DEADLINE] = deadline,
-                 [ADMIT_NOTIFY] = job->notify ? "1" : "0",
-                 [ADMIT_METADATA] = job->metadata,
-                 [ADMIT_MOST] = most,
-                 [ADMIT_WEBHOOK] = job->webhook,
-                 [ADMIT_NONCE] = a->lent ? a->lent->claim.nonce : "",
-                 [ADMIT_WORKER] = q->worker,
-                 [ADMIT_LEASE] = lease},
+        .argc = 10,
+        .argv = {sha1, digest, priority, due, expires, deadline, job->notify ? "1" : "0",
+                 job->metadata, job->webhook, l ? l->claim.nonce : ""},
     };
-    q->admitting++;
-    if (strcmp(a->what, "job") != 0) {
-        ask_refuse(q, a, &call);
-        return;
-    }
-    job_digest(job, digest);
-    call.argv[ADMIT_DIGEST] = digest;
-    queue_ask_script(q, &q->calls, &call, on_admit, a->lent);
+    ask(q, &call, l);
 }
 
 static void admit_job(struct queue_redis *q, const struct inbox_text *text, struct job *job,
                       bool take)
 {
-    struct admission a = {.text = text, .what = "job", .job = job, .reason = ""};
-    if (take && job->run_at_ms == 0)
-        a.lent = queue_claim_ahead(q, job);
-    if (a.lent)
-        a.job = &a.lent->claim.job;
-    ask_admit(q, &a);
+    struct lent *l = take && job->run_at_ms == 0 ? queue_claim_ahead(q, job) : NULL;
+    ask_admit(q, text, l ? &l->claim.job : job, l);
 }
 
 static void admit_next(struct queue_redis *q, bool take)
@@ -171,16 +147,12 @@ static void admit_next(struct queue_redis *q, bool take)
     const struct inbox_text *text = inbox_next(&q->inbox);
     struct err e = ERR_INIT;
     struct job job = {0};
-    struct admission a = {.text = text, .what = "wake", .job = &job, .reason = ""};
-    if (text->bytes == 1 && text->text[0] == '!') {
-        ask_admit(q, &a);
-    } else if (job_parse(text->text, text->bytes, q->config, NULL, &job, &e) < 0) {
-        a.what = "reject";
-        a.reason = e.text;
-        ask_admit(q, &a);
-    } else {
+    if (text->bytes == 1 && text->text[0] == '!')
+        ask_admit(q, text, &job, NULL);
+    else if (job_parse(text->text, text->bytes, q->config, NULL, &job, &e) < 0)
+        ask_refuse(q, text, job.id, e.text);
+    else
         admit_job(q, text, &job, take);
-    }
     job_free(&job);
 }
 

@@ -341,8 +341,8 @@ int queue_open_redis(struct loop *loop, const struct config *config,
         free(q);
         return rc;
     }
-    scripts_init(&q->scripts, &q->keys, config);
     set_worker(q);
+    scripts_init(&q->scripts, &q->keys, config, q->worker);
     rc = connect_all(q, e);
     if (rc == 0)
         rc = check_start(q, e);

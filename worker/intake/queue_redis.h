@@ -108,6 +108,8 @@ struct queue_sweep {
     bool asked;
 };
 
+#define NONCES_DRAWN 32 /* at once */
+
 struct queue_redis {
     struct queue base; /* first: a struct queue is one of these */
     struct loop *loop;
@@ -142,6 +144,8 @@ struct queue_redis {
     int spread;      /* jobs queued that we had no slot for: others may look */
     struct queue_timer peek_retry, patience;
 
+    unsigned char random[NONCES_DRAWN][JOB_NONCE_CHARS / 2];
+    size_t random_left; /* of them, from the first; those were not used yet */
     bool looking;
     size_t looked_for; /* how many the last look asked for */
     int claiming;
@@ -194,26 +198,6 @@ void inbox_stale(struct inbox *in);    /* what waits is no longer there: read it
 void inbox_done(struct inbox *in);
 
 /* ---- queue_inbox.c ---- */
-/* admit.lua's arguments, in its order. */
-enum admit_arg {
-    ADMIT_SHA1,
-    ADMIT_WHAT,
-    ADMIT_DIGEST,
-    ADMIT_PRIORITY,
-    ADMIT_DUE,
-    ADMIT_EXPIRES,
-    ADMIT_DEADLINE,
-    ADMIT_NOTIFY,
-    ADMIT_METADATA,
-    ADMIT_RESULT,
-    ADMIT_REASON,
-    ADMIT_MOST,
-    ADMIT_WEBHOOK,
-    ADMIT_NONCE,
-    ADMIT_WORKER,
-    ADMIT_LEASE,
-    ADMIT_ARGS
-};
 /* There may be a text to admit, or a slot for one. */
 void queue_feed(struct queue_redis *q);
 /* Whether the next text would be of use, so that it may be waited for. */

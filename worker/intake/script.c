@@ -18,7 +18,7 @@
 /* In lib.lua's order. */
 #define FIXED_KEYS 11
 #define JOB_KEYS 4
-#define FIXED_ARGS 3
+#define FIXED_ARGS 5
 
 void hex_of(const unsigned char *data, size_t bytes, char *ret)
 {
@@ -116,7 +116,7 @@ static void put_number(struct buf *b, int64_t number)
     put_string(b, text, (size_t)n);
 }
 
-static void put_fixed(struct scripts *s, const struct config *config)
+static void put_fixed(struct scripts *s, const struct config *config, const char *worker)
 {
     const struct keys *k = s->keys;
     const char *const fixed[FIXED_KEYS] = {k->inbox, k->ready,   k->delayed, k->active,
@@ -130,16 +130,19 @@ static void put_fixed(struct scripts *s, const struct config *config)
     put_number(&s->fixed_args, config->result_ttl_s);
     put_number(&s->fixed_args, config->dead_ttl_s);
     put_string(&s->fixed_args, channels, strlen(channels));
+    put_number(&s->fixed_args, config->lease_ms);
+    put_string(&s->fixed_args, worker, strlen(worker));
 }
 
-void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config)
+void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config,
+                  const char *worker)
 {
     s->keys = keys;
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         s->text[i] = own_strdup(script_table[i].text);
         sha1_hex(s->text[i], strlen(s->text[i]), s->sha1[i]);
     }
-    put_fixed(s, config);
+    put_fixed(s, config, worker);
 }
 
 void scripts_done(struct scripts *s)

@@ -41,6 +41,7 @@ void keys_of(const struct keys *k, const char *kind, const char *id, char ret[KE
 
 #define SCRIPTS(X) \
     X(admit)       \
+    X(refuse)      \
     X(oversize)    \
     X(promote)     \
     X(claim)       \
@@ -61,8 +62,9 @@ struct scripts {
     char sha1[SCRIPT_COUNT][41];
     struct buf fixed_keys, fixed_args; /* RESP, of every call */
 };
-/* `keys` must outlive it. */
-void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config);
+/* `keys` must outlive it. `worker`: on whose behalf, "" for nobody's. */
+void scripts_init(struct scripts *s, const struct keys *keys, const struct config *config,
+                  const char *worker);
 void scripts_done(struct scripts *s);
 const char *script_name(enum script script);
 

@@ -1,6 +1,6 @@
 -- Renews a lease and passes on how far the attempt is.
--- lease: ms; progress: JSON or ""
--- args: nonce lease progress
+-- progress: JSON or ""
+-- args: nonce progress
 -- Answers: ok, cancel, expired (both renewed: the worker stops it and says so),
 -- stale with the state found.
 local progress = a_progress
@@ -9,7 +9,7 @@ if bad then return bad end
 if overwritten() then return {'stale', now, ''} end
 local state = get('state')
 if state ~= 'active' or get('token') ~= a_nonce then return {'stale', now, state} end
-redis.call('ZADD', k_active, num(now + tonumber(a_lease)), id)
+redis.call('ZADD', k_active, num(now + lease), id)
 redis.call('HSET', k_job, 'beat', now_text)
 if progress ~= '' then
     redis.call('HSET', k_job, 'progress', progress)

@@ -2,13 +2,13 @@
 -- lost answer is asked for again with the same nonce and gives the same grant.
 -- Also adopts: a job that Redis forgot it had lent (state queued after a
 -- rollback) is lent again to the worker that still renders it.
--- lease: ms; crashes: how often a job may have lost its worker to be lent here, or
+-- crashes: how often a job may have lost its worker to be lent here, or
 -- "": any (the worker holds nothing else)
--- args: nonce worker lease crashes
+-- args: nonce crashes
 -- Answers: gone, cancelled, expired, broken, suspect (only for a worker that holds
 -- nothing else), or
 -- ok, now, payload, attempt, crashes, enqueued, expires, deadline.
-local nonce, lease = a_nonce, tonumber(a_lease)
+local nonce = a_nonce
 local bad = wrong(k_ready, 'zset', k_active, 'zset')
 if bad then return bad end
 if not read_job('state', 'token', 'payload', 'attempt', 'crashes', 'enq', 'expires', 'deadline',
@@ -55,10 +55,10 @@ if get_num('crashes') >= (tonumber(a_crashes) or math.huge) then return {'suspec
 redis.call('ZREM', k_ready, id)
 redis.call('ZADD', k_active, num(now + lease), id)
 local attempt = tostring(get_num('attempt') + 1)
-redis.call('HSET', k_job, 'state', 'active', 'token', nonce, 'worker', a_worker,
+redis.call('HSET', k_job, 'state', 'active', 'token', nonce, 'worker', worker,
     'attempt', attempt, 'start', now_text, 'beat', now_text)
 if attempt ~= '1' then -- else there was nobody who could have left them
     redis.call('HDEL', k_job, 'progress', 'error')
 end
-event('active', 'attempt', attempt, 'worker', a_worker)
+event('active', 'attempt', attempt, 'worker', worker)
 return grant(attempt)

@@ -18,10 +18,13 @@
 -- the argument that the script's own list `args:` calls so.
 -- keys: inbox ready delayed active done dead ev rejected stats scratch hooks
 -- and of each job: job cancel log wait
--- KEYS: those once, then those of each job. ARGV: two times to live, the channels'
--- common beginning, then of each job its id and the script's own.
+-- KEYS: those once, then those of each job. ARGV: two times to live (s), the channels'
+-- common beginning, how long a lease is (ms) and the worker's name, then of each job
+-- its id and the script's own.
 
 local result_ttl, dead_ttl, channels = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local lease, worker = tonumber(ARGV[4]), ARGV[5]
+local jobs = (#KEYS - 11) / 4
 local turn, at, id, k_job, k_cancel, k_log, k_wait, seen -- of the job whose turn it is
 
 local time = redis.call('TIME')
@@ -48,6 +51,22 @@ end
 
 local function get_num(field)
     return tonumber(get(field)) or 0
+end
+
+-- Whether any job of this call has one of these keys (1 job, 2 cancel, 3 log, 4
+-- wait), as it was before the first of them: mostly none has, and one question
+-- answers for all.
+local any_of = {}
+
+local function any(a, b)
+    if any_of[a] == nil then
+        local keys = {}
+        for k = 11, #KEYS - 4, 4 do
+            keys[#keys + 1], keys[#keys + 2] = KEYS[k + a], KEYS[k + b]
+        end
+        any_of[a] = redis.call('EXISTS', unpack(keys)) > 0
+    end
+    return any_of[a]
 end
 
 -- wrong(key, kind, …): an error reply about the first key of another kind. Keys of
@@ -84,10 +103,53 @@ end
 local counted = {}
 
 local function event(name, ...)
-    redis.pcall('XADD', k_ev, 'MAXLEN', '~', '10000', '*', 'event', name, 'id', id,
-        'at', now_text, ...)
+    redis.pcall('XADD', k_ev, '*', 'event', name, 'id', id, 'at', now_text, ...)
     redis.pcall('PUBLISH', channels .. id, '{"event":"' .. name .. '","id":"' .. id .. '"}')
     counted[name] = (counted[name] or 0) + 1
+end
+
+-- What is taken out of the inbox: how many texts, the ids of their jobs, and whether
+-- nobody is queued before them. The first goes at once: when Redis is out of memory, a
+-- script may go on once it has written. The others go at the call's end.
+local taken_out, made, nobody = 0, {}, nil
+
+local function pop()
+    if taken_out == 0 then redis.call('RPOP', k_inbox) end
+    taken_out = taken_out + 1
+end
+
+-- Its tail, if that is the text with this SHA-1; else false and what to answer. Larger
+-- ones than 1 MiB are not peeked at (INBOX_PEEK_MAX_BYTES): Lua is spared hashing them.
+local function tail_of(sha1)
+    local tail = redis.call('LINDEX', k_inbox, -math.max(taken_out, 1))
+    if not tail then return false, {'empty', now} end
+    if #tail > 1048576 or redis.sha1hex(tail) ~= sha1 then return false, {'moved', now} end
+    return tail
+end
+
+-- An entry of the rejected list: enough to find out whose it was.
+local function reject(name, tail, sha1, reason)
+    local head = string.gsub(string.sub(tail, 1, 512), '[^ -~]', '?')
+    head = string.gsub(head, '["\\]', '\\%0')
+    pop()
+    redis.pcall('LPUSH', k_rejected, '{"at_ms":' .. now_text .. ',"reason":' .. reason ..
+        ',"id":' .. (id == '' and 'null' or '"' .. id .. '"') .. ',"bytes":' .. num(#tail) ..
+        ',"sha1":"' .. sha1 .. '","head":"' .. head .. '"}')
+    redis.pcall('LTRIM', k_rejected, 0, 999)
+    event(name, 'sha1', sha1)
+    return {name, now}
+end
+
+-- Whether there is something under the job's key, and what.
+local function kind_of_job()
+    if not made[id] and not any(1, 2) then return 'none' end
+    local kind = redis.call('TYPE', k_job)
+    return type(kind) == 'table' and kind.ok or kind
+end
+
+local function nobody_waits()
+    if nobody == nil then nobody = redis.call('ZCARD', k_ready) == 0 end
+    return nobody
 end
 
 -- One token wakes everybody who waits at an empty inbox.
@@ -104,11 +166,7 @@ local function ready_score(priority)
     return num(now_us + turn + (priority or get_num('prio')) * 600000000)
 end
 
--- Where the job is, by its state as read before. Found there it is nowhere else,
--- or that index was behind: whoever looks there finds that out and mends it.
-local function forget_indexes(state)
-    local home = state == 'active' and k_active or state == 'queued' and k_ready
-    if home and redis.call('ZREM', home, id) == 1 then return end
+local function forget_indexes()
     redis.call('ZREM', k_ready, id)
     redis.call('ZREM', k_delayed, id)
     redis.call('ZREM', k_active, id)
@@ -175,8 +233,52 @@ local function end_hook(what, code, why)
     event(what == 'delivered' and 'webhook_delivered' or 'webhook_given_up', 'status', code)
 end
 
--- Indexes of ends that grew, with how long those stay, s.
-local grown = {}
+-- What changes in the indexes at the end of a call, for all of its jobs at once: an
+-- index's ids that leave it, its new scores and ids, and how long those stay, s.
+local leaving, entering, staying = {}, {}, {}
+
+local function enter(index, score)
+    local list = entering[index] or {}
+    entering[index] = list
+    list[#list + 1], list[#list + 2] = score, id
+end
+
+-- The place that it had. One that was lent at once had none: by its time, then.
+local function old_score()
+    local score, enqueued = get('score'), get_num('enq')
+    if tonumber(score) then return score end
+    if enqueued == 0 then return ready_score() end
+    return num(enqueued * 1000 + get_num('prio') * 600000000)
+end
+
+-- Where the job is, by its state as read before. Found there it is nowhere else, or
+-- that index was behind: whoever looks there finds that out and mends it.
+local function leave(state)
+    local home = state == 'active' and k_active or state == 'queued' and k_ready
+    if not home then return forget_indexes() end
+    local list = leaving[home] or {}
+    leaving[home] = list
+    list[#list + 1] = id
+end
+
+local function settle_indexes()
+    for home, ids in pairs(leaving) do
+        if redis.call('ZREM', home, unpack(ids)) < #ids then
+            redis.call('ZREM', k_ready, unpack(ids))
+            redis.call('ZREM', k_delayed, unpack(ids))
+            redis.call('ZREM', k_active, unpack(ids))
+        end
+    end
+    for index, entries in pairs(entering) do
+        redis.call('ZADD', index, unpack(entries))
+    end
+    for index, ttl in pairs(staying) do
+        redis.pcall('ZREMRANGEBYSCORE', index, '-inf', '(' .. num(now - ttl * 1000))
+        if index == k_done then
+            redis.pcall('ZREMRANGEBYRANK', index, '0', '-10001')
+        end
+    end
+end
 
 -- The last word about a job: state, result, index, event, all in this script.
 -- What follows `result` are more fields for its hash.
@@ -186,12 +288,12 @@ local function settle(state, outcome, result, ...)
     -- First: out of memory, it is refused, and what comes after a write is not.
     redis.call('HSET', k_job, 'state', state, 'outcome', outcome, 'result', result,
         'fin', now_text, ...)
-    forget_indexes(seen.state)
+    leave(seen.state)
     redis.call('HDEL', k_job, 'token', 'due', 'error')
     redis.call('EXPIRE', k_job, state == 'dead' and ARGV[2] or ARGV[1])
-    redis.call('ZADD', index, now_text, id)
-    grown[index] = ttl
-    if redis.call('EXISTS', k_cancel, k_log) > 0 then
+    enter(index, now_text)
+    staying[index] = ttl
+    if any(2, 3) and redis.call('EXISTS', k_cancel, k_log) > 0 then
         redis.call('DEL', k_cancel)
         redis.pcall('EXPIRE', k_log, state == 'dead' and ARGV[2] or ARGV[1])
     end
@@ -228,11 +330,11 @@ local function error_of(raised)
 end
 
 -- For each job.
-local answers, jobs = {}, (#KEYS - 11) / 4
-local width = (#ARGV - 3) / jobs
+local answers = {}
+local width = (#ARGV - 5) / jobs
 for t = 1, jobs do
     local k = 11 + (t - 1) * 4
-    turn, at, seen = t, 4 + (t - 1) * width, {}
+    turn, at, seen = t, 6 + (t - 1) * width, {}
     id, k_job, k_cancel, k_log, k_wait = ARGV[at], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], KEYS[k + 4]
     local ran, answer = pcall(one)
     answers[t] = ran and answer or error_of(answer)
@@ -240,10 +342,11 @@ end
 for name, count in pairs(counted) do
     redis.pcall('HINCRBY', k_stats, name, count)
 end
-for index, ttl in pairs(grown) do
-    redis.pcall('ZREMRANGEBYSCORE', index, '-inf', '(' .. num(now - ttl * 1000))
-    if index == k_done then
-        redis.pcall('ZREMRANGEBYRANK', index, '0', '-10001')
-    end
+if next(counted) then
+    redis.pcall('XTRIM', k_ev, 'MAXLEN', '~', '10000')
+end
+settle_indexes()
+if taken_out > 1 then
+    redis.call('RPOP', k_inbox, taken_out - 1)
 end
 return answers

@@ -3,13 +3,13 @@
 -- consistent at this moment is never touched, whatever its worker does meanwhile.
 -- The hash decides and the indexes follow; what the hash has lost is taken from
 -- what is left of it. What shows signs of an end is never run again.
--- mode: look|mend; lease: ms; digest: of the payload, "" not made yet, - cannot be
+-- mode: look|mend; digest: of the payload, "" not made yet, - cannot be
 -- made; stranger: "stranger" when no job can have this id
--- args: mode lease digest stranger
+-- args: mode digest stranger
 -- Answers: digest (wanted: nothing was done), ok, bad (looked only), mended, left
 -- (some of it is for a person); with the state, the kinds of damage by commas,
 -- sentences by semicolons.
-local mode, lease, digest, stranger = a_mode, tonumber(a_lease), a_digest, a_stranger == 'stranger'
+local mode, digest, stranger = a_mode, a_digest, a_stranger == 'stranger'
 local bad = wrong_core() or wrong(k_hooks, 'zset')
 if bad then return bad end
 
@@ -108,7 +108,7 @@ end
 if state == 'active' and token == '' then
     state = 'queued' -- nobody can end it, and whoever renders it will be told so
     damage('half_gone', 'it is active and its token is gone', function()
-        redis.call('HSET', k_job, 'state', 'queued')
+        redis.call('HSET', k_job, 'state', 'queued', 'score', old_score())
         redis.call('HDEL', k_job, 'progress')
     end)
 end
@@ -165,8 +165,10 @@ end
 local want, score = home[state], fin
 if state == 'queued' then
     score = tonumber(get('score'))
-    if not score then
-        score = found.ready or get_num('enq') * 1000 + get_num('prio') * 600000000
+    if not score and get('state') == 'active' then -- lent at once, it had none
+        score = tonumber(old_score())
+    elseif not score then
+        score = found.ready or tonumber(old_score())
         damage('no_score', 'its place in the order is gone', fix_set('score', num(score)))
     end
 elseif want == 'delayed' then

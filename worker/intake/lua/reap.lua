@@ -23,13 +23,12 @@ if crashes > tonumber(a_crashes) then
         'its worker vanished ' .. num(crashes) .. ' times'))
     return {'dead', now}
 end
-local score = get('score')
-if not tonumber(score) then score = ready_score() end
-local worker = get('worker')
+local score = old_score()
+local lost = get('worker')
 forget_indexes()
-redis.call('HSET', k_job, 'state', 'queued')
+redis.call('HSET', k_job, 'state', 'queued', 'score', score)
 redis.call('HDEL', k_job, 'token', 'progress')
 redis.call('ZADD', k_ready, score, id)
-event('reaped', 'worker', worker, 'crashes', num(crashes))
+event('reaped', 'worker', lost, 'crashes', num(crashes))
 wake()
 return {'queued', now}

@@ -16,10 +16,9 @@ if redis.call('EXISTS', k_cancel) == 1 then
     settle('cancelled', 'cancelled', verdict('cancelled', 'cancelled'))
     return {'ok', now, 'cancelled'}
 end
-local score = get('score')
-if not tonumber(score) then score = ready_score() end
+local score = old_score()
 forget_indexes()
-redis.call('HSET', k_job, 'state', 'queued', 'laststate', 'queued',
+redis.call('HSET', k_job, 'state', 'queued', 'score', score, 'laststate', 'queued',
     'attempt', num(math.max(0, get_num('attempt') - 1)))
 redis.call('HDEL', k_job, 'token', 'progress')
 redis.call('ZADD', k_ready, score, id)

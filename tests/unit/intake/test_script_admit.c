@@ -1,0 +1,230 @@
+/* Texts of the inbox that are admitted in one call: each is judged by what those before
+ * it have made of the queue, though much of it is looked at, and written, only once. */
+#include "script_world.h"
+
+#define DIGEST "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+#define OTHER "0000000000000000000000000000000000000000"
+
+static void push(struct answers *a, const char *text)
+{
+    freeReplyObject(redis_fixture_do(&a->w.redis, "LPUSH %s %s", IN, text));
+}
+
+struct asked {
+    const char *text, *id, *digest, *due, *nonce;
+};
+
+static void admit(struct answers *a, struct asked of)
+{
+    char sha1[41];
+    sha1_hex(of.text, strlen(of.text), sha1);
+    struct script_call call = {.script = SCRIPT_admit,
+                               .id = of.id,
+                               .argc = 10,
+                               .argv = {sha1, of.digest, "0", of.due ? of.due : "0", "0", "0", "0",
+                                        "", "", of.nonce ? of.nonce : ""}};
+    script_run(&a->line, &call, on_answer, a);
+}
+
+/* As a worker with a slot: lent, if nobody is before it. */
+static void admit_new(struct answers *a, const char *id)
+{
+    admit(a, (struct asked){.text = id, .id = id, .digest = DIGEST, .nonce = NONCE});
+}
+
+static void push_and_admit(struct answers *a, const char *id)
+{
+    push(a, id);
+    admit_new(a, id);
+}
+
+static void refuse(struct answers *a, const char *text, const char *id)
+{
+    char sha1[41];
+    sha1_hex(text, strlen(text), sha1);
+    struct script_call call = {
+        .script = SCRIPT_refuse, .id = id, .argc = 4, .argv = {sha1, "", "{}", "\"no job\""}};
+    script_run(&a->line, &call, on_answer, a);
+}
+
+static void said(struct answers *a, const char *const *words, int count)
+{
+    wait_answers(a, count);
+    for (int i = 0; i < count; i++)
+        assert_string_equal(a->words[i], words[i]);
+}
+
+static long long left(struct answers *a)
+{
+    return world_int(&a->w, "LLEN %s", IN, "");
+}
+
+static void each_by_itself(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "a");
+    push(&a, "!");
+    admit(&a, (struct asked){.text = "!", .id = "", .digest = ""});
+    push(&a, "a again");
+    admit(&a, (struct asked){.text = "a again", .id = "a", .digest = DIGEST, .nonce = NONCE});
+    push(&a, "a, another");
+    admit(&a, (struct asked){.text = "a, another", .id = "a", .digest = OTHER, .nonce = NONCE});
+    push(&a, "b");
+    admit(&a, (struct asked){.text = "b", .id = "b", .digest = OTHER, .due = "9000000000000"});
+    push_and_admit(&a, "c");
+    push(&a, "[");
+    refuse(&a, "[", "");
+    push(&a, "{d");
+    refuse(&a, "{d", "d");
+    push(&a, "{d twice");
+    refuse(&a, "{d twice", "d");
+    said(&a,
+         (const char *const[]){"active", "wake", "duplicate", "conflict", "delayed", "active",
+                               "rejected", "rejected", "rejected"},
+         9);
+    assert_int_equal(left(&a), 0);
+    assert_string_equal(world_where(&a.w, "a"), "A");
+    assert_string_equal(world_where(&a.w, "b"), "D");
+    assert_string_equal(world_where(&a.w, "c"), "A");
+    assert_true(world_is(&a.w, "d", "failed"));
+    assert_int_equal(world_events(&a.w, "failed", "d"), 1);
+    assert_int_equal(world_int(&a.w, "LLEN %s", KEY("rejected"), ""), 4);
+    stop(&a);
+}
+
+/* What is not there any more is left; what is behind it is not touched. */
+static void up_to_what_is_there(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push(&a, "a");
+    push(&a, "b");
+    push(&a, "c");
+    admit_new(&a, "a");
+    admit_new(&a, "x");
+    admit_new(&a, "b");
+    said(&a, (const char *const[]){"active", "moved", "active"}, 3);
+    assert_int_equal(left(&a), 1);
+    admit_new(&a, "c");
+    admit_new(&a, "c");
+    wait_answers(&a, 5);
+    assert_string_equal(a.words[3], "active");
+    assert_string_equal(a.words[4], "empty");
+    stop(&a);
+}
+
+/* Nobody overtakes: not those that were queued before, not those of this call. */
+static void behind_the_queued(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "first");
+    push(&a, "full");
+    admit(&a, (struct asked){.text = "full", .id = "full", .digest = DIGEST});
+    push_and_admit(&a, "late");
+    said(&a, (const char *const[]){"active", "queued", "queued"}, 3);
+    push_and_admit(&a, "later");
+    wait_answers(&a, 4);
+    assert_string_equal(a.words[3], "queued");
+    assert_int_equal(world_int(&a.w, "ZRANK %s %s", KEY("ready"), "full"), 0);
+    assert_int_equal(world_int(&a.w, "ZRANK %s %s", KEY("ready"), "later"), 2);
+    stop(&a);
+}
+
+/* Cancels are heard although they are asked for all at once. */
+static void cancelled_among_others(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    freeReplyObject(redis_fixture_do(&a.w.redis, "SET " KEY("cancel:b") " 1"));
+    push_and_admit(&a, "a");
+    push_and_admit(&a, "b");
+    push_and_admit(&a, "c");
+    said(&a, (const char *const[]){"active", "cancelled", "active"}, 3);
+    assert_string_equal(world_where(&a.w, "b"), "F");
+    assert_int_equal(world_int(&a.w, "EXISTS %s", KEY("cancel:b"), ""), 0);
+    stop(&a);
+}
+
+/* The inbox is emptied all the same: its texts cost as much as the jobs. */
+static void without_memory(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push(&a, "a");
+    push(&a, "b");
+    push(&a, "c");
+    freeReplyObject(redis_fixture_do(&a.w.redis, "CONFIG SET maxmemory 1"));
+    admit_new(&a, "a");
+    admit_new(&a, "b");
+    admit_new(&a, "c");
+    said(&a, (const char *const[]){"active", "active", "active"}, 3);
+    assert_int_equal(left(&a), 0);
+    assert_string_equal(world_where(&a.w, "c"), "A");
+    stop(&a);
+}
+
+/* It has no score, and goes back to where its time puts it. */
+static void given_back_to_its_place(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "old");
+    wait_answers(&a, 1);
+    WAIT_FOR(&a.w, clock_unix_ms() > strtoll(world_field(&a.w, "old", "enq"), NULL, 10));
+    push(&a, "young");
+    admit(&a, (struct asked){.text = "young", .id = "young", .digest = DIGEST});
+    wait_answers(&a, 2);
+    struct script_call call = {.script = SCRIPT_release, .id = "old", .argc = 1, .argv = {NONCE}};
+    script_run(&a.line, &call, on_answer, &a);
+    wait_answers(&a, 3);
+    assert_string_equal(a.words[2], "ok");
+    assert_int_equal(world_int(&a.w, "ZRANK %s %s", KEY("ready"), "old"), 0);
+    assert_int_equal(world_int(&a.w, "ZRANK %s %s", KEY("ready"), "young"), 1);
+    assert_true(strlen(world_field(&a.w, "old", "score")) > 0);
+    stop(&a);
+}
+
+/* Ends of one call leave their indexes together; one whose index was behind too. */
+static void ends_of_one_call(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "a");
+    push_and_admit(&a, "b");
+    push_and_admit(&a, "c");
+    wait_answers(&a, 3);
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ZREM " KEY("active") " b"));
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ZADD " KEY("ready") " 1 b"));
+    end(&a, "a", RESULT);
+    end(&a, "b", RESULT);
+    end(&a, "b", RESULT);
+    end(&a, "c", RESULT);
+    wait_answers(&a, 7);
+    assert_string_equal(a.words[5], "replay");
+    static const char *const ids[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(world_where(&a.w, ids[i]), "F");
+        assert_int_equal(world_events(&a.w, "completed", ids[i]), 1);
+    }
+    stop(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_by_itself),    cmocka_unit_test(up_to_what_is_there),
+        cmocka_unit_test(behind_the_queued), cmocka_unit_test(cancelled_among_others),
+        cmocka_unit_test(without_memory),    cmocka_unit_test(given_back_to_its_place),
+        cmocka_unit_test(ends_of_one_call),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
