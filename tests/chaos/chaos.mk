@@ -22,7 +22,7 @@ chaos-check: all $(CHAOS) ## the chaos suite's bounded part
 
 # The programs that start a Redis: once more on other servers, as `make asan` built them.
 REDIS_UNIT := $(patsubst tests/unit/%.c,build/asan/unit/%,$(shell \
-	grep -lE 'redis_fixture.h|queue_world.h' tests/unit/*/test_*.c))
+	grep -lE 'redis_fixture.h|(queue|script)_world.h' tests/unit/*/test_*.c))
 
 .PHONY: servers-check
 servers-check: all $(CHAOS) ## the queue's tests on Redis 6.2 and Valkey too

@@ -21,7 +21,7 @@ def _manimd(t: Trial, *words: str) -> None:
 
 
 def _operator(t: Trial) -> None:
-    """cancel, requeue, hook_again, mend, and the two that refuse."""
+    """cancel, requeue, hook_again, mend, refuse and oversize."""
     t.push("waits", frozenset({CANCELLED}), fields={"run_at": LATER})
     t.wait("waits", "delayed")
     _manimd(t, "cancel", "waits")
@@ -34,8 +34,10 @@ def _operator(t: Trial) -> None:
     for _ in range(2):
         t.until("its webhook is delivered", lambda: t.hash("told").get("hook") == "delivered")
         _manimd(t, "retry", "--webhook", "told")
+    t.push("odd", frozenset({("failed", "source_rejected")}), fields={"fbs": 30})
+    t.wait("odd", "failed")
     t.bed("LPUSH", PREFIX + "in", "x" * 2_000_000)
-    t.until("what is too large is refused", lambda: t.count("rejected") == 1)
+    t.until("what is too large is refused", lambda: t.count("rejected") == 2)
     t.bed("ZADD", PREFIX + "delayed", LATER * 1000, "nobody")
     _manimd(t, "doctor", "--queue", "--repair")
 

@@ -185,7 +185,7 @@ def told_while_a_grant_is_on_its_way(t: Trial) -> None:
 
 # ── 3: at the border of each script ───────────────────────────────────────
 
-BOUNDARIES = ("admit", "claim", "beat", "finish", "release", "promote", "reap", "cancel")
+BOUNDARIES = ("admit", "refuse", "claim", "beat", "finish", "release", "promote", "reap", "cancel")
 
 
 def _provoke(t: Trial, script: str) -> None:
@@ -198,6 +198,8 @@ def _provoke(t: Trial, script: str) -> None:
         cancel(t.bed, "a")
     elif script in ("promote", "claim"):  # straight from the inbox, it is lent by admit
         t.push("a", fields={"run_at": time.time() + 1})
+    elif script == "refuse":
+        t.push("a", frozenset({("failed", "source_rejected")}), fields={"fbs": 30})
     else:
         t.push("a", sleep_ms=1500)
 
@@ -231,7 +233,7 @@ def _boundary(t: Trial, script: str, after: bool, how: str) -> None:
     t.until(f"{script} is called", trap.sprung.is_set)
     if how == "kill" or script == "release":
         t.workers(1)
-    found = t.wait("a", "completed", "cancelled", patience_s=2 * RECLAIM_S)
+    found = t.wait("a", "completed", "cancelled", "failed", patience_s=2 * RECLAIM_S)
     if how == "cut" and script != "reap":
         assert (found.get("crashes", "0"), found["attempt"]) in {("0", "1"), ("0", "0")}, found
 
