@@ -108,6 +108,18 @@ static void files_and_nothing_are_fine(void **state)
     assert_int_equal(file_tree_usage(AT_FDCWD, "one", 0, &bytes, &inodes), -ENOENT);
 }
 
+/* As a job may leave its own directory, which is watched by its descriptor. */
+static void what_was_removed_is_empty(void **state)
+{
+    (void)state;
+    own_fd int gone = file_make_dir(AT_FDCWD, "gone", 0755, NULL);
+    int64_t bytes = -1, inodes = -1;
+    assert_int_equal(rmdir("gone"), 0);
+    assert_int_equal(file_tree_usage(gone, ".", 0, &bytes, &inodes), 0);
+    assert_int_equal(bytes, 0);
+    assert_int_equal(inodes, 0);
+}
+
 static void make_locked(void)
 {
     own_fd int root = file_make_dir(AT_FDCWD, "locked", 0755, NULL);
@@ -221,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_wide_tree_goes),
         cmocka_unit_test(links_are_removed_not_followed),
         cmocka_unit_test(files_and_nothing_are_fine),
+        cmocka_unit_test(what_was_removed_is_empty),
         cmocka_unit_test(modes_do_not_stop_their_owner),
         cmocka_unit_test(what_is_mounted_inside_is_left_alone),
         cmocka_unit_test(a_moved_directory_leads_nowhere),
