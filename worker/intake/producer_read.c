@@ -201,7 +201,7 @@ static void add_ago(cJSON *into, const char *name, const redisReply *at, int64_t
     json_add_int(into, name, ago_ms > 0 ? ago_ms : 0);
 }
 
-/* Of each job that a worker says it renders: when its lease was last renewed. */
+/* Of each job that a worker says it renders: when its lease was last renewed, or begun. */
 static void add_beats(struct producer *p, cJSON *jobs, int64_t now_ms)
 {
     cJSON *job;
@@ -213,9 +213,10 @@ static void add_beats(struct producer *p, cJSON *jobs, int64_t now_ms)
         if (!id || !job_valid_id(id))
             continue;
         keys_of(&p->keys, "job", id, key);
-        if (producer_ask(p, 3, (const char *[]){"HGET", key, "beat"}, &r, NULL) < 0)
+        if (producer_ask(p, 4, (const char *[]){"HMGET", key, "beat", "start"}, &r, NULL) < 0)
             continue;
-        add_ago(job, "beat_ms_ago", r, now_ms);
+        if (r->type == REDIS_REPLY_ARRAY && r->elements == 2)
+            add_ago(job, "beat_ms_ago", r->element[r->element[0]->str ? 0 : 1], now_ms);
         freeReplyObject(r);
     }
 }

@@ -50,11 +50,13 @@ static void push_and_follow(void **state)
     assert_int_equal(producer_counts(p, &counts, &e), 0);
     assert_true(json_num(counts, "active", 0) == 1 && json_num(counts, "queued", 9) == 0);
     WAIT_FOR(&w, world_int(&w, "HGET %s busy", KEY("w:w1"), "") == 1);
+    (void)world_int(&w, "HDEL " KEY("job:") "%s beat", id, ""); /* as before the first one */
     assert_int_equal(producer_workers(p, &workers, &e), 0);
     const cJSON *worker = cJSON_GetArrayItem(workers, 0);
     assert_string_equal(json_str(worker, "name"), "w1");
     const cJSON *job = cJSON_GetArrayItem(cJSON_GetObjectItem(worker, "jobs"), 0);
     assert_string_equal(json_str(job, "id"), id);
+    assert_true(cJSON_IsNumber(cJSON_GetObjectItem(job, "beat_ms_ago")));
     assert_int_equal(producer_follow(p, id, 300, NULL, &last, &e), PRODUCER_E_TIMEOUT);
     finish(&w, w.claims[0], OUTCOME_completed, "{\"outputs\":[1]}");
     assert_int_equal(producer_follow(p, id, 5000, NULL, &last, &e), 0);
