@@ -1,6 +1,6 @@
 /* The inbox: what queue_peek.c has read of it is parsed here and taken by
- * admit.lua, only if it is still the tail. So nothing ever exists between the inbox
- * and the place where it goes.
+ * admit.lua, or refuse.lua, only if it is still the tail. So nothing ever exists
+ * between the inbox and the place where it goes.
  *
  * With a slot free and nobody queued before it, a job is lent to us in the same
  * script ("active"). Without one it waits a moment where it is, and is queued

@@ -83,7 +83,7 @@ struct lent {
 
 /* The inbox's tail as far as it is known here, the tail first: queue_peek.c. */
 #define INBOX_TEXTS 128
-#define INBOX_PEEK_MAX_BYTES (1024 * 1024) /* a reply is no larger: redis.h */
+#define INBOX_PEEK_MAX_BYTES (1024 * 1024) /* a reply is no larger: redis.h; known to lib.lua */
 struct inbox_text {
     char *text;
     size_t bytes;

@@ -151,7 +151,7 @@ static void cancelled_among_others(void **state)
     stop(&a);
 }
 
-/* The inbox is emptied all the same: its texts cost as much as the jobs. */
+/* The inbox is emptied all the same: its texts cost as much as what becomes of them. */
 static void without_memory(void **state)
 {
     struct answers a;
@@ -160,13 +160,20 @@ static void without_memory(void **state)
     push(&a, "a");
     push(&a, "b");
     push(&a, "c");
+    push(&a, "a, another");
+    push(&a, "[");
     freeReplyObject(redis_fixture_do(&a.w.redis, "CONFIG SET maxmemory 1"));
     admit_new(&a, "a");
     admit_new(&a, "b");
     admit_new(&a, "c");
-    said(&a, (const char *const[]){"active", "active", "active"}, 3);
+    wait_answers(&a, 3);
+    admit(&a, (struct asked){.text = "a, another", .id = "a", .digest = OTHER});
+    refuse(&a, "[", "");
+    said(&a, (const char *const[]){"active", "active", "active", "conflict", "rejected"}, 5);
     assert_int_equal(left(&a), 0);
     assert_string_equal(world_where(&a.w, "c"), "A");
+    assert_int_equal(world_int(&a.w, "LLEN %s", KEY("rejected"), ""), 2);
+    assert_int_equal(world_events(&a.w, "conflict", "a"), 1);
     stop(&a);
 }
 
@@ -218,13 +225,97 @@ static void ends_of_one_call(void **state)
     stop(&a);
 }
 
+/* A text that may not be kept as a job stays where it is, until there is memory for what
+ * becomes of it; so do those behind it. */
+static void refused_without_memory(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push(&a, "{a");
+    push(&a, "{b");
+    freeReplyObject(redis_fixture_do(&a.w.redis, "CONFIG SET maxmemory 1"));
+    refuse(&a, "{a", "a");
+    refuse(&a, "{b", "b");
+    wait_answers(&a, 2);
+    assert_true(begins(a.words[0], "OOM "));
+    assert_string_equal(a.words[1], "moved");
+    assert_int_equal(left(&a), 2);
+    assert_int_equal(world_int(&a.w, "EXISTS %s", KEY("job:a"), ""), 0);
+    freeReplyObject(redis_fixture_do(&a.w.redis, "CONFIG SET maxmemory 0"));
+    refuse(&a, "{a", "a");
+    refuse(&a, "{b", "b");
+    wait_answers(&a, 4);
+    assert_string_equal(a.words[3], "rejected");
+    assert_int_equal(left(&a), 0);
+    assert_string_equal(world_where(&a.w, "a"), "F");
+    assert_string_equal(world_where(&a.w, "b"), "F");
+    stop(&a);
+}
+
+/* Whatever Redis refuses in the midst: the text is in the inbox until its job is there. */
+static void what_may_not_be_written_stays(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "known");
+    wait_answers(&a, 1);
+    push(&a, "known");
+    push(&a, "a");
+    push(&a, "b");
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ACL SETUSER default -hset"));
+    admit_new(&a, "known");
+    admit_new(&a, "a");
+    admit_new(&a, "b");
+    wait_answers(&a, 4);
+    assert_string_equal(a.words[1], "duplicate");
+    assert_true(begins(a.words[2], "ERR "));
+    assert_int_equal(left(&a), 2);
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ACL SETUSER default +hset"));
+    admit_new(&a, "a");
+    admit_new(&a, "b");
+    wait_answers(&a, 6);
+    assert_string_equal(a.words[5], "active");
+    assert_int_equal(left(&a), 0);
+    assert_string_equal(world_where(&a.w, "a"), "A");
+    stop(&a);
+}
+
+/* What one of a call has written is seen by the next, though it was asked for before. */
+static void cancels_of_one_call(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    queued(&a, "a");
+    queued(&a, "b");
+    call_id(&a, SCRIPT_cancel, "later");
+    call_id(&a, SCRIPT_cancel, "a");
+    call_id(&a, SCRIPT_cancel, "a");
+    call_id(&a, SCRIPT_cancel, "b");
+    said(&a, (const char *const[]){"unknown", "cancelled", "ended", "cancelled"}, 4);
+    assert_int_equal(world_int(&a.w, "EXISTS %s %s", KEY("cancel:a"), KEY("cancel:b")), 0);
+    assert_int_equal(world_int(&a.w, "EXISTS %s", KEY("cancel:later"), ""), 1);
+    assert_string_equal(world_where(&a.w, "a"), "F");
+    assert_string_equal(world_where(&a.w, "b"), "F");
+    assert_int_equal(world_events(&a.w, "cancelled", "a"), 1);
+    stop(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_by_itself),    cmocka_unit_test(up_to_what_is_there),
-        cmocka_unit_test(behind_the_queued), cmocka_unit_test(cancelled_among_others),
-        cmocka_unit_test(without_memory),    cmocka_unit_test(given_back_to_its_place),
+        cmocka_unit_test(each_by_itself),
+        cmocka_unit_test(up_to_what_is_there),
+        cmocka_unit_test(behind_the_queued),
+        cmocka_unit_test(cancelled_among_others),
+        cmocka_unit_test(without_memory),
+        cmocka_unit_test(given_back_to_its_place),
         cmocka_unit_test(ends_of_one_call),
+        cmocka_unit_test(refused_without_memory),
+        cmocka_unit_test(what_may_not_be_written_stays),
+        cmocka_unit_test(cancels_of_one_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

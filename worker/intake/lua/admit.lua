@@ -58,9 +58,10 @@ if taken then
     with('worker', worker)
     with('start', now_text)
 end
-pop()
-made[id] = true
+write_nothing()
 redis.call('HSET', k_job, unpack(hash))
+made[id] = true
+pop()
 
 if taken then
     enter(k_active, num(now + lease))

@@ -35,7 +35,7 @@ if not retry then
     settle(state, outcome, result, 'last', nonce, 'laststate', state)
     return {'ok', now, state}
 end
-forget_indexes(found)
+forget_indexes()
 redis.call('HSET', k_job, 'state', 'retrying', 'last', nonce, 'laststate', 'retrying',
     'due', num(due), 'error', result)
 redis.call('HDEL', k_job, 'token')

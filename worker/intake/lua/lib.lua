@@ -59,14 +59,15 @@ end
 local any_of = {}
 
 local function any(a, b)
-    if any_of[a] == nil then
+    local both = a * 4 + b
+    if any_of[both] == nil then
         local keys = {}
         for k = 11, #KEYS - 4, 4 do
             keys[#keys + 1], keys[#keys + 2] = KEYS[k + a], KEYS[k + b]
         end
-        any_of[a] = redis.call('EXISTS', unpack(keys)) > 0
+        any_of[both] = redis.call('EXISTS', unpack(keys)) > 0
     end
-    return any_of[a]
+    return any_of[both]
 end
 
 -- wrong(key, kind, …): an error reply about the first key of another kind. Keys of
@@ -108,24 +109,35 @@ local function event(name, ...)
     counted[name] = (counted[name] or 0) + 1
 end
 
--- What is taken out of the inbox: how many texts, the ids of their jobs, and whether
--- nobody is queued before them. The first goes at once: when Redis is out of memory, a
--- script may go on once it has written. The others go at the call's end.
-local taken_out, made, nobody = 0, {}, nil
+-- Out of memory, Redis refuses what a script writes first, and nothing after a write,
+-- be it of nothing. For what takes no more room than the text that it is made of.
+local wrote = false
+
+local function write_nothing()
+    if not wrote then redis.call('ZREM', k_ready, '') end
+    wrote = true
+end
+
+-- How many texts are done with. They are taken out of the inbox at the call's end: each
+-- is there until what became of it is written.
+local taken_out = 0
 
 local function pop()
-    if taken_out == 0 then redis.call('RPOP', k_inbox) end
+    write_nothing()
     taken_out = taken_out + 1
 end
 
 -- Its tail, if that is the text with this SHA-1; else false and what to answer. Larger
 -- ones than 1 MiB are not peeked at (INBOX_PEEK_MAX_BYTES): Lua is spared hashing them.
 local function tail_of(sha1)
-    local tail = redis.call('LINDEX', k_inbox, -math.max(taken_out, 1))
+    local tail = redis.call('LINDEX', k_inbox, -1 - taken_out)
     if not tail then return false, {'empty', now} end
     if #tail > 1048576 or redis.sha1hex(tail) ~= sha1 then return false, {'moved', now} end
     return tail
 end
+
+-- Ids of the jobs that this call has made, and whether nobody is queued before them.
+local made, nobody = {}, nil
 
 -- An entry of the rejected list: enough to find out whose it was.
 local function reject(name, tail, sha1, reason)
@@ -346,7 +358,7 @@ if next(counted) then
     redis.pcall('XTRIM', k_ev, 'MAXLEN', '~', '10000')
 end
 settle_indexes()
-if taken_out > 1 then
-    redis.call('RPOP', k_inbox, taken_out - 1)
+if taken_out > 0 then
+    redis.call('RPOP', k_inbox, taken_out)
 end
 return answers

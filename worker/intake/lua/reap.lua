@@ -5,9 +5,9 @@
 local bad = wrong_core()
 if bad then return bad end
 if overwritten() then return {'gone', now, ''} end
-local lease = redis.call('ZSCORE', k_active, id)
-if not lease then return {'gone', now} end
-if tonumber(lease) > now then return {'fresh', now} end
+local ends = redis.call('ZSCORE', k_active, id)
+if not ends then return {'gone', now} end
+if tonumber(ends) > now then return {'fresh', now} end
 if get('state') ~= 'active' then
     redis.call('ZREM', k_active, id) -- the index was behind
     return {'gone', now}
