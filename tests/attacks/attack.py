@@ -215,8 +215,9 @@ def forbidden(name: str, *words: Any, unless: tuple[int, ...] = ()) -> None:
 
 
 def numbers(value: str) -> list[int]:
-    """Process ids out of a target."""
-    return [int(word) for word in value.split()]
+    """Process ids out of a target, but for our own: we may have been forked ahead of our
+    job, and then were among the zygote's processes."""
+    return [pid for pid in map(int, value.split()) if pid != os.getpid()]
 
 
 def module_of_this() -> Any:

@@ -3,6 +3,7 @@ not by Manim's globals and caches, nor the process, nor a file."""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import socket
@@ -18,6 +19,12 @@ from render_tools import (
 PATIENCE_S = 60.0
 
 
+def offers_namespaces() -> bool:
+    """As a worker tells its zygotes."""
+    said = subprocess.run([str(BUILD / "manimd"), "doctor", "--json"], capture_output=True, check=False)
+    return json.loads(said.stdout)["box.namespaces"]["state"] == "ok"
+
+
 class Zygote:
     """One warm interpreter, started as worker/render/zygote.c does."""
 
@@ -26,6 +33,7 @@ class Zygote:
         native = BUILD / "harness" / "_manimd.so"
         harness = ROOT / "worker" / "render" / "harness" / "zygote.py"
         flags = ["-P", "-s", "-B", str(harness), str(theirs.fileno()), str(native), "spare"]
+        flags += ["namespaces"] * offers_namespaces()
         self.process = subprocess.Popen(
             [runtime_python(), *flags],
             env={**STOCK_ENVIRONMENT, "HOME": "/nonexistent", "TMPDIR": "/nonexistent"},

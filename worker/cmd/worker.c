@@ -48,7 +48,8 @@ struct worker {
     struct courier_seat *courier;   /* NULL: no Redis, no webhooks */
     struct private_dir private_dir; /* the work directory when none was named */
     char **env[STAGE_COUNT];
-    char *sandbox; /* what this machine offers: STAGE_ENV_SANDBOX=… */
+    char *sandbox;   /* what this machine offers: STAGE_ENV_SANDBOX=… */
+    bool namespaces; /* whether they are among it */
     struct cgroup_home cgroup;
     uid_t uid_base;
     int running;
@@ -341,6 +342,7 @@ static int check_sandbox(struct worker *w, struct err *e)
     own_buf struct buf text = BUF_INIT(CEILING_REPORT_LINE_BYTES);
     if (box_describe(level, layers, &text) == 0)
         w->sandbox = own_printf(STAGE_ENV_SANDBOX "=%s", buf_str(&text));
+    w->namespaces = level > BOX_NONE && layers[LAYER_NAMESPACES].state == LAYER_ACTIVE;
     int wanted = box_level_from_name(w->spec.config->sandbox);
     const struct box_layer_report *cpu = &layers[LAYER_CPU];
     if (w->spec.config->cpu_percent && cpu->state != LAYER_ACTIVE)
@@ -465,6 +467,7 @@ static int start(struct worker *w, struct err *e)
     if (rc)
         return rc;
     w->render = (struct render_spec){.spare = true,
+                                     .namespaces = w->namespaces,
                                      .python = w->settings.python,
                                      .harness = w->settings.harness,
                                      .encoder = w->settings.encoder,

@@ -46,7 +46,8 @@ struct render_spec {
     int tripwires;      /* forbidden calls before a job is ended for them; 0: never */
     int cpu_percent;    /* of a core, for scene and encoder together; 0: what others leave */
     bool frame_log;
-    bool spare; /* its zygotes keep a warden ready: many jobs are to come */
+    bool spare;      /* its zygotes keep a warden and a scene ready: many jobs are to come */
+    bool namespaces; /* those are to be in a PID namespace, as `sandbox` says */
     /* `manimd render FILE`: the script's own folder, readable in the box and
      * first on sys.path, and the script's path; NULL for a job from a queue. */
     const char *script_dir;

@@ -88,8 +88,10 @@ int zygote_start(struct zygote *z, const struct render_spec *spec, struct err *e
     if (access(program, R_OK) < 0)
         return err_errno(e, -errno, FAULT_HOST, "read the harness \"%s\"", program);
     /* -I would ignore PYTHONHASHSEED; the environment is ours anyway. */
-    char *argv[] = {(char *)spec->python,         "-P", "-s", "-B", program, "3", native,
-                    spec->spare ? "spare" : NULL, NULL};
+    char *spare = spec->spare ? "spare" : NULL,
+         *namespaces = spec->namespaces ? "namespaces" : NULL;
+    char *argv[] = {(char *)spec->python, "-P", "-s", "-B", program, "3", native, spare,
+                    namespaces,           NULL};
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_errno(e, -errno, FAULT_HOST, "make the zygote's socket");

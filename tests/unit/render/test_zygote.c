@@ -57,6 +57,13 @@ static void find_parts(struct house *h)
     };
 }
 
+/* As a worker tells its zygotes. */
+static bool has_namespaces(void)
+{
+    struct box_layer_report layers[LAYER_COUNT];
+    return box_probe(layers) > BOX_NONE && layers[LAYER_NAMESPACES].state == LAYER_ACTIVE;
+}
+
 static int start(void **state, bool spare)
 {
     struct house *h = own_calloc(1, sizeof *h);
@@ -64,6 +71,7 @@ static int start(void **state, bool spare)
     h->zygote = (struct zygote)ZYGOTE_INIT;
     find_parts(h);
     h->spec.spare = spare;
+    h->spec.namespaces = spare && has_namespaces();
     if (zygote_start(&h->zygote, &h->spec, &e) < 0)
         fail_msg("%s", e.text);
     struct pollfd ready = {.fd = h->zygote.control_fd, .events = POLLIN};
@@ -210,21 +218,34 @@ static void starts_within_bounds(void **state)
     assert_true(json_num(timings, "start", 1e9) < 1000);
 }
 
-/* The warden that stands ready: the zygote's only child while no job runs. */
-static pid_t await_spare(const struct house *h)
+/* The child of `pid` with that place among them, once there are as many. */
+static pid_t await_child(pid_t pid, int place)
 {
     char path[64], text[64] = "";
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)h->zygote.pid,
-             (int)h->zygote.pid);
+    pid_t children[2] = {0};
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
     int64_t deadline_ms = clock_now_ms() + READY_MS;
-    while (!text[0] && clock_now_ms() < deadline_ms) {
+    while (sscanf(text, "%d %d", &children[0], &children[1]) <= place) {
+        assert_true(clock_now_ms() < deadline_ms);
         own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
         ssize_t n = read(fd, text, sizeof text - 1);
         text[n > 0 ? n : 0] = 0;
         poll(NULL, 0, 5);
     }
-    return (pid_t)strtol(text, NULL, 10);
+    return children[place];
+}
+
+/* The warden that stands ready: the zygote's only child while no job runs. */
+static pid_t await_spare(const struct house *h)
+{
+    return await_child(h->zygote.pid, 0);
+}
+
+/* Its scene: behind pid 1 of the namespace, where there is one. */
+static pid_t await_spare_scene(pid_t spare)
+{
+    return await_child(spare, has_namespaces());
 }
 
 static void a_spare_takes_the_next_job(void **state)
@@ -250,11 +271,49 @@ static void a_dead_spare_costs_no_job(void **state)
     assert_string_equal(json_str(r, "outcome"), "completed");
 }
 
+/* So that its fork is nothing that a job waits for. */
+static void a_spare_has_its_scene_already(void **state)
+{
+    struct house *h = *state;
+    pid_t scene = await_spare_scene(await_spare(h));
+    assert_true(scene > 0);
+    own_json cJSON *r = render_warm(h, good, STAGE_DONE);
+    assert_string_equal(json_str(r, "outcome"), "completed");
+    assert_int_equal(kill(scene, 0), -1); /* it was that job's, and the next has another */
+    pid_t next = await_spare_scene(await_spare(h));
+    assert_true(next > 0 && next != scene);
+}
+
+static void a_dead_spare_scene_costs_no_job(void **state)
+{
+    struct house *h = *state;
+    pid_t spare = await_spare(h), scene = await_spare_scene(spare);
+    assert_int_equal(kill(scene, SIGKILL), 0);
+    while (kill(spare, 0) == 0) /* it has nothing to wait for */
+        poll(NULL, 0, 5);
+    own_json cJSON *r = render_warm(h, good, STAGE_DONE);
+    assert_string_equal(json_str(r, "outcome"), "completed");
+}
+
+static void a_spare_ends_with_its_zygote(void **state)
+{
+    (void)state;
+    void *own = NULL;
+    assert_int_equal(set_up_spare(&own), 0);
+    pid_t spare = await_spare(own), scene = await_spare_scene(spare);
+    assert_int_equal(tear_down(&own), 0);
+    assert_int_equal(kill(spare, 0), -1);
+    assert_int_equal(kill(scene, 0), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest with_spare[] = {
         cmocka_unit_test(a_spare_takes_the_next_job),
         cmocka_unit_test(a_dead_spare_costs_no_job),
+        cmocka_unit_test(a_spare_has_its_scene_already),
+        cmocka_unit_test(a_dead_spare_scene_costs_no_job),
+        cmocka_unit_test(a_spare_ends_with_its_zygote),
         cmocka_unit_test(one_job_leaves_nothing_to_the_next),
     };
     const struct CMUnitTest tests[] = {

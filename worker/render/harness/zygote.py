@@ -1,20 +1,22 @@
 """The zygote: imports Manim once, then forks per job. Reads no job code.
 
-Started as ``PYTHON -P -s -B zygote.py CONTROL_FD NATIVE [spare]``, with a clean
-environment. (Not with ``-I``: that would ignore PYTHONHASHSEED, and the order
+Started as ``PYTHON -P -s -B zygote.py CONTROL_FD NATIVE [spare [namespaces]]``, with
+a clean environment. (Not with ``-I``: that would ignore PYTHONHASHSEED, and the order
 of sets is part of the picture.) CONTROL_FD is a SOCK_SEQPACKET socket:
 
     zygote -> supervisor   one JSON object when ready: versions, fingerprints
     supervisor -> zygote   a byte with one descriptor, a job socket
 
-For each job socket it forks a warden, which receives the start message and
-forks the scene process. It ends when the control socket is closed and its
+For each job socket it forks a warden, which forks the scene process and passes
+the start message on to it. It ends when the control socket is closed and its
 wardens are gone.
 
 A fork of an interpreter with Manim in it takes milliseconds. So with a third
 argument, "spare", it forks the next warden as soon as nobody has asked for one
-for a moment; that one waits for its job socket on a socket of its own, whose
-end of file tells it that none will come.
+for a moment; that one forks its scene process ahead, too (in a PID namespace if a
+fourth argument says so), and waits for its job socket on a socket of its own, whose
+end of file tells it that none will come. What is forked ahead serves one job, as
+what is forked for it does.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from types import ModuleType
 START_BYTES = 64 * 1024
 START_DESCRIPTORS = 6
 PACKAGE = "_manimd_harness"
+SCENE_CHANNEL = 3
 SPARE_AFTER_MS = 100  # of silence: not while the job that was just lent begins
 
 
@@ -79,31 +82,92 @@ def check_alone(control_fd: int) -> None:
         raise SystemExit(f"zygote: unexpected descriptors {sorted(surplus)}")
 
 
-def receive_start(job: socket.socket) -> tuple[dict, list[int]]:
-    """The keeper's one message: what to render, and the descriptors for it."""
-    data, fds, flags, _ = socket.recv_fds(job, START_BYTES, START_DESCRIPTORS)
+def receive(channel: socket.socket, count: int) -> tuple[bytes, list[int]]:
+    """One message with `count` descriptors; the end of this process if none comes."""
+    data, fds, flags, _ = socket.recv_fds(channel, START_BYTES, count)
     if not data:
         os._exit(0)
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(fds) != START_DESCRIPTORS:
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(fds) != count:
         os._exit(125)
-    return json.loads(data), fds
+    return data, fds
 
 
-def warden(job: socket.socket, run: ModuleType, about: dict) -> None:
-    """In the fork: wait for the start, fork the scene, wait for its end."""
+def tell(job: socket.socket, word: dict) -> None:
+    """A message to the keeper."""
+    job.send(json.dumps(word).encode())
+
+
+class Scene:
+    """A scene process, which waits for the start of its one job, or the end of its warden."""
+
+    def __init__(self, run: ModuleType, about: dict, init_pid: int, wardens: list[socket.socket],
+                 fds: list[int]) -> None:  # fmt: skip
+        self.init_pid = init_pid  # pid 1 of its PID namespace; 0: it has none
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        warden_pid = os.getpid()
+        with theirs:
+            self.pid = os.fork()
+            if self.pid == 0:
+                for ours in (self.channel, *wardens):
+                    ours.close()
+                for fd in fds:
+                    os.close(fd)
+                self.live(theirs.detach(), warden_pid, run, about)
+
+    @staticmethod
+    def live(channel_fd: int, warden_pid: int, run: ModuleType, about: dict) -> None:
+        """In that process. Its descriptors have the same numbers, forked ahead or not."""
+        try:
+            if channel_fd != SCENE_CHANNEL:  # which is free: there are no others
+                os.dup2(channel_fd, SCENE_CHANNEL, inheritable=False)
+                os.close(channel_fd)
+            with socket.socket(fileno=SCENE_CHANNEL) as channel:
+                data, (job_fd, *fds) = receive(channel, 1 + START_DESCRIPTORS)
+            run.main(job_fd, {**json.loads(data), "parent_pid": warden_pid}, fds, about)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(125)
+
+    def start(self, job: socket.socket, data: bytes, fds: list[int]) -> None:
+        """Its job."""
+        with self.channel:
+            socket.send_fds(self.channel, [data], [job.fileno(), *fds])
+        for fd in fds:
+            os.close(fd)
+
+    def drop(self) -> None:
+        """No job will come."""
+        self.channel.close()
+        os.waitpid(self.pid, 0)
+        if self.init_pid:
+            os.kill(self.init_pid, signal.SIGTERM)
+            os.waitpid(self.init_pid, 0)
+
+
+def begin_pids(job_fd: int) -> int:
+    """A PID namespace for the next fork; its pid 1. Who hears it if there can be none: the
+    keeper, or nobody."""
+    return sys.modules["_manimd"].begin_pids(job_fd)
+
+
+def warden(job: socket.socket, run: ModuleType, about: dict, scene: Scene | None) -> None:
+    """In the fork: wait for the start, pass it to the scene, wait for its end."""
     native = sys.modules["_manimd"]
-    native.become_warden(job.fileno())
-    job.send(json.dumps({"about": about}).encode())
-    start, fds = receive_start(job)
-    start["parent_pid"] = os.getpid()
-    init_pid = native.begin_pids(job.fileno()) if start["namespaces"] else 0
-    scene_pid = os.fork()
-    if scene_pid == 0:
-        run.main(job.detach(), start, fds, about)
-        os._exit(0)
-    for fd in fds:
-        os.close(fd)
-    native.guard(job.fileno(), scene_pid, init_pid, start["uid"])
+    native.become_warden()
+    tell(job, {"warden": os.getpid(), "about": about})
+    data, fds = receive(job, START_DESCRIPTORS)
+    start = json.loads(data)
+    if scene is None:
+        init_pid = begin_pids(job.fileno()) if start["namespaces"] else 0
+        scene = Scene(run, about, init_pid, [job], fds)
+    if bool(scene.init_pid) != bool(start["namespaces"]):
+        tell(job, {"setup_failed": "the zygote was started for another sandbox than the job's"})
+        os._exit(125)
+    if scene.init_pid:
+        tell(job, {"init": scene.init_pid})
+    scene.start(job, data, fds)
+    native.guard(job.fileno(), scene.pid, scene.init_pid, start["uid"])
 
 
 def reap(*_: object) -> None:
@@ -140,10 +204,12 @@ class Spare:
         self.channel = None
 
 
-def await_job(channel: socket.socket) -> socket.socket:
-    """In the spare: its job socket; or the end of it, as of its zygote."""
-    data, fds, _, _ = socket.recv_fds(channel, 1, 1)
-    if not data or len(fds) != 1:
+def await_job(channel: socket.socket, scene: Scene) -> socket.socket:
+    """In the spare: its job socket; or the end of it, as of its zygote or its scene."""
+    ready, _, _ = select.select([channel, scene.channel], [], [])
+    _, fds, _, _ = socket.recv_fds(channel, 1, 1) if ready == [channel] else (b"", [], 0, None)
+    if len(fds) != 1:
+        scene.drop()
         os._exit(0)
     channel.close()
     return socket.socket(fileno=fds[0])
@@ -155,6 +221,14 @@ class Zygote:
     def __init__(self, control: socket.socket, run: ModuleType, about: dict) -> None:
         self.control, self.run, self.about = control, run, about
         self.spare = Spare()
+        self.keeps_spare, self.namespaces = "spare" in sys.argv[3:], "namespaces" in sys.argv[3:]
+
+    def become_spare(self, channel: socket.socket) -> None:
+        """A warden that has its scene before its job."""
+        sys.modules["_manimd"].become_warden()
+        init_pid = begin_pids(-1) if self.namespaces else 0
+        scene = Scene(self.run, self.about, init_pid, [channel], [])
+        warden(await_job(channel, scene), self.run, self.about, scene)
 
     def fork(self, channel: socket.socket, is_job: bool) -> None:
         """A warden for the job socket `channel`, or for the one that comes by it."""
@@ -164,7 +238,10 @@ class Zygote:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.control.close()
             self.spare.drop()
-            warden(channel if is_job else await_job(channel), self.run, self.about)
+            if is_job:
+                warden(channel, self.run, self.about, None)
+            else:
+                self.become_spare(channel)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -182,13 +259,13 @@ class Zygote:
             if not self.spare.hand(job_fd):
                 self.fork(job, is_job=True)
 
-    def serve(self, keeps_spare: bool) -> None:
+    def serve(self) -> None:
         """Fork a warden for each job socket until the control socket is closed."""
         signal.signal(signal.SIGCHLD, reap)
         asked = select.poll()
         asked.register(self.control, select.POLLIN)
         while True:
-            wanting = keeps_spare and self.spare.channel is None
+            wanting = self.keeps_spare and self.spare.channel is None
             if not asked.poll(SPARE_AFTER_MS if wanting else None):
                 self.fork_spare()
                 continue
@@ -216,7 +293,7 @@ def main() -> None:
     gc.freeze()
     check_alone(control.fileno())
     control.send(json.dumps(about).encode())
-    Zygote(control, run, about).serve("spare" in sys.argv[3:])
+    Zygote(control, run, about).serve()
 
 
 if __name__ == "__main__":

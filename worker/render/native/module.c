@@ -25,9 +25,9 @@ static PyMethodDef methods[] = {
     {"guard", native_guard, METH_VARARGS,
      "guard(job_fd, scene_pid, init_pid, uid): wait for the scene; never returns."},
     {"begin_pids", native_begin_pids, METH_VARARGS,
-     "begin_pids(job_fd): a PID namespace for the next fork; its pid 1."},
-    {"become_warden", native_become_warden, METH_VARARGS,
-     "become_warden(job_fd): adopt whatever the scene will leave behind."},
+     "begin_pids(job_fd or -1): a PID namespace for the next fork; its pid 1."},
+    {"become_warden", native_become_warden, METH_NOARGS,
+     "become_warden(): adopt whatever the scene will leave behind."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -7,7 +7,7 @@
  *
  * The warden and the scene process report to the keeper over the job socket
  * (SOCK_SEQPACKET), one JSON object a message:
- *   {"warden":PID} {"init":PID} {"scene":PID}   as the keeper sees them
+ *   {"warden":PID,"about":{…}} {"init":PID} {"scene":PID}   as the keeper sees them
  *   {"setup_failed":TEXT}
  *   {"sealed":PID,"at_ms":BOOTTIME,"us":[BEGAN,PLANNED,SEALED]}   PID as the
  *                                  scene sees itself
