@@ -20,6 +20,7 @@ share  the same scenes with the box (standard) and without any (a worker whose
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -31,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ START_FDS = 6
 MESSAGE_BYTES = 4096
 BOMB = 400
 SPARE_READY_S = 0.2  # twice of what harness/zygote.py waits for
+RESAMPLINGS = 2000
 
 #: Nothing to draw and nothing to encode: what is used meanwhile is the watch's.
 ASLEEP = """
@@ -100,7 +103,7 @@ def now_us() -> int:
 class Zygote:
     """A warm interpreter, spoken to as the worker does (harness/zygote.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *ahead: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.python = sys.executable
         program = ROOT / "worker" / "render" / "harness" / "zygote.py"
@@ -108,7 +111,7 @@ class Zygote:
         with theirs:
             os.set_inheritable(theirs.fileno(), True)
             fd = str(theirs.fileno())
-            command = [self.python, "-P", "-s", "-B", str(program), fd, str(native), "spare"]
+            command = [self.python, "-P", "-s", "-B", str(program), fd, str(native), *ahead]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=ENVIRONMENT)
         about = self.control.recv(MESSAGE_BYTES)
         assert json.loads(about)["ready"], about
@@ -127,9 +130,9 @@ class Zygote:
 
 
 @contextmanager
-def zygote() -> Iterator[Zygote]:
-    """One that is ended."""
-    one = Zygote()
+def zygote(*ahead: str) -> Iterator[Zygote]:
+    """One that is ended; `ahead`: what it forks before it is asked to."""
+    one = Zygote(*ahead)
     try:
         yield one
     finally:
@@ -212,8 +215,8 @@ def bench_seal(jobs: int) -> None:
     """Request to sealed child, split: after a pause, as a job mostly comes, and
     hard upon another, when no warden stands ready yet."""
     uid = slot_uid()
-    with zygote() as z:
-        for name, pause_s, namespaces in seal_kinds():
+    for name, pause_s, namespaces in seal_kinds():
+        with zygote("spare", *["namespaces"] * namespaces) as z:
             turns = []
             for _ in range(jobs):
                 time.sleep(pause_s)
@@ -223,7 +226,7 @@ def bench_seal(jobs: int) -> None:
             totals = [turn["total"] for turn in turns]
             figure(f"{name}.total", totals, "ms", goal=10)
             plot.distribution(OUT / f"box_{name}.svg", "request to sealed, from a warm zygote", totals, "ms", 10)
-        figure("seal.zygote_rss", [rss_mib(z.process.pid)], "MiB")
+            figure(f"{name}.zygote_rss", [rss_mib(z.process.pid)], "MiB")
 
 
 def helper(*arguments: object) -> list[dict[str, float]]:
@@ -255,29 +258,36 @@ def bench_empty(turns: int) -> None:
         figure(f"empty.{name}", [line["empty_us"] / 1e6 for line in lines], "s", goal=0.6)
 
 
-class Share:
-    """Renders of the same scenes with and without the box."""
+@dataclass(frozen=True)
+class Render:
+    """What one cost, in seconds."""
+
+    wall: float
+    cpu: float  # of all: the scene and what it started, the encoder, the keeper and its helpers
+    keeper_cpu: float  # the keeper's own
+    stage_cpu: float  # and of what it started: encoder and helpers
+
+
+class Renders:
+    """The same scene in its box and without any, from one warm interpreter (which has
+    no process ready for either)."""
 
     def __init__(self, z: Zygote) -> None:
         self.zygote = z
-        self.wall: dict[tuple[str, str], list[float]] = {}
-        self.keeper_cpu: dict[tuple[str, str], list[float]] = {}  # its own seconds
-        self.all_cpu: dict[tuple[str, str], list[float]] = {}  # and of all that it started
         self.described = ""  # the box, as a worker tells its stages: they need not probe
 
-    def forget(self) -> None:
-        """What was measured while caches were cold."""
-        for measured in (self.wall, self.keeper_cpu, self.all_cpu):
-            measured.clear()
+    def environment(self, level: str, job_fd: int) -> dict[str, str]:
+        """What the worker would tell the stage."""
+        env = {**ENVIRONMENT, "MANIMD_SANDBOX": level, "MANIMD_STAGE_ZYGOTE_FD": str(job_fd)}
+        env.update(MANIMD_LOG_LEVEL="error", MANIMD_ENCODER=str(BUILD / "manimd-encode"))
+        if level == "none":
+            env.update(MANIMD_STAGE_SCENE_UID="0", MANIMD_STAGE_ENCODER_UID="0")
+        elif self.described:
+            env["MANIMD_STAGE_SANDBOX"] = self.described
+        return env
 
-    def more(self, measured: dict[tuple[str, str], list[float]], scene: str) -> list[float]:
-        """With the box, less what it is without any; in percent of the time that passed."""
-        bare = statistics.median(measured[scene, "none"])
-        walls = self.wall[scene, "standard"]
-        return [100 * (one - bare) / wall for one, wall in zip(measured[scene, "standard"], walls, strict=True)]
-
-    def render(self, scene: str, code: str, level: str) -> None:
-        """One job by the render stage, from the warm zygote."""
+    def render(self, code: str, level: str) -> Render:
+        """One job by the render stage."""
         program = BUILD / ("manimd" if level == "standard" else "manimd-open")
         with tempfile.TemporaryDirectory(prefix="manimd-bench-") as name, self.zygote.lend() as job:
             directory = Path(name)
@@ -285,50 +295,92 @@ class Share:
             size = {"width": 854, "height": 480, "fps": 30}
             (directory / "job.json").write_text(json.dumps({"id": "b", "code": code, **size}))
             fd = job.fileno()
-            env = {**ENVIRONMENT, "MANIMD_SANDBOX": level, "MANIMD_STAGE_ZYGOTE_FD": str(fd)}
-            env.update(MANIMD_LOG_LEVEL="error", MANIMD_ENCODER=str(BUILD / "manimd-encode"))
-            if level == "none":
-                env.update(MANIMD_STAGE_SCENE_UID="0", MANIMD_STAGE_ENCODER_UID="0")
-            elif self.described:
-                env["MANIMD_STAGE_SANDBOX"] = self.described
             began = time.monotonic()
-            stage = subprocess.Popen([str(program), "stage", "render", name], env=env, pass_fds=[fd])
+            stage = subprocess.Popen(
+                [str(program), "stage", "render", name], env=self.environment(level, fd), pass_fds=[fd]
+            )
             os.waitid(os.P_PID, stage.pid, os.WEXITED | os.WNOWAIT)
-            took = time.monotonic() - began
-            cpu = int(Path(f"/proc/{stage.pid}/schedstat").read_text().split()[0]) / 1e9
+            wall = time.monotonic() - began
+            keeper = int(Path(f"/proc/{stage.pid}/schedstat").read_text().split()[0]) / 1e9
             _, status, used = os.wait4(stage.pid, 0)
             stage.returncode = os.waitstatus_to_exitcode(status)
-            assert stage.returncode == 0, (directory / "render.json").read_text()
             result = json.loads((directory / "render.json").read_text())
-            assert result["sandbox"]["level"] == level, result["sandbox"]
-            self.wall.setdefault((scene, level), []).append(took)
-            self.keeper_cpu.setdefault((scene, level), []).append(cpu)
-            self.all_cpu.setdefault((scene, level), []).append(used.ru_utime + used.ru_stime)
+            assert stage.returncode == 0 and result["sandbox"]["level"] == level, result
             if level == "standard":
                 self.described = json.dumps({key: result["sandbox"][key] for key in ("level", "layers")})
+        stage_cpu = used.ru_utime + used.ru_stime
+        return Render(wall, stage_cpu + result["cpu_ms"] / 1000, keeper, stage_cpu)
+
+
+Pairs = dict[str, list[float]]  # by scene: percent that one of two cost more than the other
+
+
+def middle(pairs: Pairs) -> float:
+    """The mean over the scenes of the median over the pairs of each."""
+    return statistics.fmean(statistics.median(values) for values in pairs.values())
+
+
+def share_figure(name: str, pairs: Pairs, goal: float | None = None) -> None:
+    """With the interval that 95 of 100 resamplings of the pairs lie in; a goal is kept
+    when all of it is below."""
+    draw = random.Random(1)
+    again = sorted(
+        middle({scene: draw.choices(values, k=len(values)) for scene, values in pairs.items()})
+        for _ in range(RESAMPLINGS)
+    )
+    low, high = again[RESAMPLINGS // 40], again[-1 - RESAMPLINGS // 40]
+    line: dict[str, Any] = {"figure": name, "unit": "%", "n": sum(map(len, pairs.values()))}
+    line.update(p50=round(middle(pairs), 2), low=round(low, 2), high=round(high, 2))
+    line["load"] = round(os.getloadavg()[0], 2)
+    if goal is not None:
+        line.update(goal=goal, kept=high <= goal)
+    figures.append(line)
+    print(json.dumps(line), flush=True)
+
+
+def trios(renders: Renders, code: str, rounds: int) -> dict[str, list[Render]]:
+    """Boxed, bare and bare again, hard upon each other, in every order; the two bare ones
+    say what this machine takes for a difference that is none."""
+    sides = ("boxed", "bare", "again")
+    orders = list(itertools.permutations(sides))
+    made: dict[str, list[Render]] = {side: [] for side in sides}
+    for turn in range(rounds):
+        for side in orders[turn % len(orders)]:
+            made[side].append(renders.render(code, "standard" if side == "boxed" else "none"))
+    return made
+
+
+def more(of: list[Render], than: list[Render], what: str) -> list[float]:
+    """Percent, pair by pair."""
+    return [100 * (getattr(a, what) / getattr(b, what) - 1) for a, b in zip(of, than, strict=True)]
 
 
 def bench_share(rounds: int) -> None:
-    """The part of a render that goes to the box."""
+    """The part of a render that goes to the box: by CPU time, which a busy machine changes
+    little, and by the time that passes."""
     scenes = {name: (HERE / "scenes" / f"{name}.py").read_text() for name in ("opening", "warp", "surface")}
-    rows = []
+    made: dict[str, dict[str, list[Render]]] = {}
     with zygote() as z:
-        share = Share(z)
-        for turn in range(-1, rounds):
-            for scene, code in {**scenes, "asleep": ASLEEP}.items():
-                for level in ("standard", "none") if turn % 2 else ("none", "standard"):
-                    share.render(scene, code, level)
-            if turn < 0:
-                share.forget()
-    for scene in scenes:
-        boxed, bare = (statistics.median(share.wall[scene, level]) for level in ("standard", "none"))
-        rows.append((scene, boxed, bare))
-        figure(f"share.{scene}", [100 * (boxed - bare) / bare], "%", goal=2)
-    ratio = sum(row[1] for row in rows) / sum(row[2] for row in rows)
-    figure("share.all", [100 * (ratio - 1)], "%", goal=2)
-    for scene in scenes:
-        figure(f"share.keeper_cpu.{scene}", share.more(share.keeper_cpu, scene), "% of one core", goal=2)
-    figure("share.watch_cpu", share.more(share.all_cpu, "asleep"), "% of one core", goal=2)
+        renders = Renders(z)
+        for code in scenes.values():
+            trios(renders, code, 1)  # while caches are cold
+        for scene, code in scenes.items():
+            made[scene] = trios(renders, code, rounds)
+        asleep = trios(renders, ASLEEP, 3)
+    for what in ("cpu", "wall"):
+        for scene, of in made.items():
+            share_figure(f"share.{what}.{scene}", {scene: more(of["boxed"], of["bare"], what)})
+        share_figure(f"share.{what}.no_difference", {s: more(of["again"], of["bare"], what) for s, of in made.items()})
+        # Against both: the noise of the one side is less then.
+        both = {s: more(of["boxed"] * 2, of["bare"] + of["again"], what) for s, of in made.items()}
+        share_figure(f"share.{what}", both, goal=2)
+    for scene, of in made.items():
+        keeper = [100 * (a.keeper_cpu - b.keeper_cpu) / a.wall for a, b in zip(of["boxed"], of["bare"], strict=True)]
+        figure(f"share.keeper_cpu.{scene}", keeper, "% of one core", goal=2)
+    watch = [100 * (a.stage_cpu - b.stage_cpu) / a.wall for a, b in zip(asleep["boxed"], asleep["bare"], strict=True)]
+    figure("share.watch_cpu", watch, "% of one core", goal=2)
+    walls = {s: [statistics.median(r.wall for r in of[side]) for side in ("boxed", "bare")] for s, of in made.items()}
+    rows = [(scene, boxed, bare) for scene, (boxed, bare) in walls.items()]
     plot.pairs(OUT / "box_share.svg", "a render's seconds", rows, "s", "blue: in its box    grey: without any")
 
 
@@ -336,7 +388,7 @@ BENCHES = {
     "seal": (bench_seal, 50),
     "cold": (bench_cold, 50),
     "empty": (bench_empty, 10),
-    "share": (bench_share, 7),
+    "share": (bench_share, 18),
 }
 
 
