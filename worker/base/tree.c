@@ -97,11 +97,12 @@ static int see_entry(struct walk *w, const char *name, unsigned char type)
     return 0;
 }
 
-/* Without readdir(): it wants a copy of the descriptor and 32 KiB for each directory.
- * As there, one that was removed since it was opened (ENOENT) is at its end. */
+/* Without readdir(): it wants a copy of the descriptor and 32 KiB of heap for each directory.
+ * As there, one that was removed since it was opened (ENOENT) is at its end, and the room is
+ * for all of most: where a file system counts positions, removals between two reads hide some. */
 static int see_all(struct walk *w)
 {
-    _Alignas(struct dirent64) char entries[4096];
+    _Alignas(struct dirent64) char entries[32768];
     ssize_t bytes;
     while ((bytes = getdents64(w->fd, entries, sizeof(entries))) > 0) {
         for (ssize_t at = 0; at < bytes;) {

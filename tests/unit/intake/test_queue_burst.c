@@ -53,6 +53,8 @@ static void straight(void **state)
         assert_string_equal(world_field(&w, id, "token"), w.claims[i]->nonce);
         assert_int_equal(w.claims[i]->attempt, 1);
         assert_true(w.claims[i]->enqueued_unix_ms > 0);
+        for (int k = 0; k < i; k++) /* though they are drawn by the dozen */
+            assert_string_not_equal(w.claims[k]->nonce, w.claims[i]->nonce);
     }
     world_stop(&w);
 }

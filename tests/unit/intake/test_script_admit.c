@@ -1,5 +1,6 @@
-/* Texts of the inbox that are admitted in one call: each is judged by what those before
- * it have made of the queue, though much of it is looked at, and written, only once. */
+/* Jobs of one call, mostly texts of the inbox that are admitted: each is judged by what
+ * those before it have made of the queue, though much of it is looked at, and written,
+ * only once. */
 #include "script_world.h"
 
 #define DIGEST "da39a3ee5e6b4b0d3255bfef95601890afd80709"
@@ -225,6 +226,66 @@ static void ends_of_one_call(void **state)
     stop(&a);
 }
 
+/* Who is retried has a new place, which the others' clearing up must not take. */
+static void retried_among_ends(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    push_and_admit(&a, "a");
+    push_and_admit(&a, "b");
+    push_and_admit(&a, "c");
+    wait_answers(&a, 3);
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ZREM " KEY("active") " a c"));
+    end(&a, "a", RESULT);
+    struct script_call fails = {.script = SCRIPT_finish,
+                                .id = "b",
+                                .argc = 6,
+                                .argv = {NONCE, "dead", "host_error", "{}", "60000", "3"}};
+    script_run(&a.line, &fails, on_answer, &a);
+    end(&a, "b", RESULT); /* it was said before how that ended */
+    end(&a, "c", RESULT);
+    wait_answers(&a, 7);
+    assert_string_equal(a.words[4], "ok");
+    assert_string_equal(a.words[5], "replay");
+    assert_string_equal(world_where(&a.w, "a"), "F");
+    assert_string_equal(world_where(&a.w, "b"), "D");
+    assert_string_equal(world_where(&a.w, "c"), "F");
+    assert_true(world_is(&a.w, "b", "retrying"));
+    stop(&a);
+}
+
+/* Found too late or cancelled when they are to be lent, with others of the same call. */
+static void claims_of_one_call(void **state)
+{
+    struct answers a;
+    (void)state;
+    start(&a);
+    queued(&a, "late");
+    queued(&a, "good");
+    queued(&a, "off");
+    queued(&a, "lost");
+    freeReplyObject(redis_fixture_do(&a.w.redis, "HSET " KEY("job:late") " expires 1"));
+    freeReplyObject(redis_fixture_do(&a.w.redis, "SET " KEY("cancel:off") " 1"));
+    freeReplyObject(redis_fixture_do(&a.w.redis, "HDEL " KEY("job:lost") " payload"));
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ZREM " KEY("ready") " late"));
+    freeReplyObject(redis_fixture_do(&a.w.redis, "ZADD " KEY("delayed") " 1 late"));
+    claim(&a, "late");
+    claim(&a, "late");
+    claim(&a, "good");
+    claim(&a, "off");
+    claim(&a, "good");
+    claim(&a, "lost");
+    said(&a, (const char *const[]){"expired", "gone", "ok", "cancelled", "ok", "broken"}, 6);
+    assert_string_equal(world_where(&a.w, "late"), "F");
+    assert_string_equal(world_where(&a.w, "good"), "A");
+    assert_string_equal(world_where(&a.w, "off"), "F");
+    assert_string_equal(world_where(&a.w, "lost"), "X");
+    assert_int_equal(world_events(&a.w, "active", "good"), 1);
+    assert_int_equal(world_int(&a.w, "EXISTS %s", KEY("cancel:off"), ""), 0);
+    stop(&a);
+}
+
 /* A text that may not be kept as a job stays where it is, until there is memory for what
  * becomes of it; so do those behind it. */
 static void refused_without_memory(void **state)
@@ -314,6 +375,8 @@ int main(void)
         cmocka_unit_test(given_back_to_its_place),
         cmocka_unit_test(ends_of_one_call),
         cmocka_unit_test(refused_without_memory),
+        cmocka_unit_test(retried_among_ends),
+        cmocka_unit_test(claims_of_one_call),
         cmocka_unit_test(what_may_not_be_written_stays),
         cmocka_unit_test(cancels_of_one_call),
     };

@@ -8,6 +8,7 @@ if bad then return bad end
 local tail, why = tail_of(a_sha1)
 if not tail then return why end
 
+-- The job may need more room than the text: out of memory, it waits where it is.
 if id ~= '' and kind_of_job() == 'none' then
     made[id] = true
     -- Of a refused job `notify` was not read: who waits for it shall hear.
