@@ -263,8 +263,9 @@ local function old_score()
     return num(enqueued * 1000 + get_num('prio') * 600000000)
 end
 
--- Where the job is, by its state as read before. Found there it is nowhere else, or
--- that index was behind: whoever looks there finds that out and mends it.
+-- Where a job that ends is, by its state as read before. Found there it is nowhere else,
+-- or that index was behind: whoever looks there finds that out and mends it. Not for one
+-- that moves on: at the end of the call it may be taken out of where it went.
 local function leave(state)
     local home = state == 'active' and k_active or state == 'queued' and k_ready
     if not home then return forget_indexes() end
