@@ -123,8 +123,9 @@ def status_of(pid: int) -> tuple[Any, ...]:
 class Field:
     """All of it, for one level and one build."""
 
-    def __init__(self, place: Place, build: Path) -> None:
+    def __init__(self, place: Place, build: Path, more: dict[str, str] | None = None) -> None:
         self.place = place
+        self.more = more or {}  # options of the worker's
         self.level = place.level
         self.directory = Path(tempfile.mkdtemp(prefix="manimd-attacks-"))
         self.directory.chmod(0o755)
@@ -182,6 +183,7 @@ class Field:
         options |= {name: round(s * house.SLOWER) for name, s in {"timeout_s": 40, "cpu_s": 120, "tex_timeout_s": 5}.items()}
         if self.level != "basic":
             options["slot_uid_base"] = self.base
+        options |= self.more
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         more = {"TMPDIR": str(self.tmp), "ATTACK_SECRET": self.canaries["environ"]}
         more["AWS_SESSION_TOKEN"] = self.canaries["heap"]

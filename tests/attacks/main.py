@@ -110,18 +110,25 @@ def sample(scenes: list[SceneFile], seed: int) -> list[SceneFile]:
     return controls + random.Random(seed).sample(others, min(SAMPLE, len(others)))
 
 
+def with_options(text: str) -> dict[str, str]:
+    """`--with`: the worker's options beside those of its level."""
+    return dict(word.split("=", 1) for word in text.split(","))
+
+
 def wanted(arguments: argparse.Namespace, scenes: list[SceneFile]) -> dict[str, list[SceneFile]]:
     """Which scenes in which place."""
     places = [arguments.level] if arguments.level else list(fields.PLACES)
+    if arguments.more.get("gpu") == "egl":
+        scenes = [s for s in scenes if s.gpu]
     chosen = {place: [s for s in scenes if fields.PLACES[place].level in s.levels] for place in places}
     if arguments.check:
         chosen = {place: of if place == CHECKED else sample(of, arguments.seed) for place, of in chosen.items()}
     return chosen
 
 
-def run_place(name: str, scenes: list[SceneFile], build: Path, teller: Teller) -> None:
+def run_place(name: str, scenes: list[SceneFile], build: Path, teller: Teller, more: dict[str, str]) -> None:
     """One field, all of its scenes, and what is left."""
-    field = fields.Field(fields.PLACES[name], build)
+    field = fields.Field(fields.PLACES[name], build, more)
     teller.place = name
     try:
         verdicts = Trial(field, teller.verdict).run(scenes)
@@ -143,6 +150,7 @@ def main() -> int:
     parser.add_argument("--family", help="only this family")
     parser.add_argument("--scene", help="only scenes whose FAMILY/NAME holds this")
     parser.add_argument("--level", choices=list(fields.PLACES), help="only this level (host: standard, with the host's rights)")
+    parser.add_argument("--with", dest="more", type=with_options, default={}, metavar="OPTION=VALUE", help="of the worker, by commas: gpu=egl")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="draws the sample and the order")
     parser.add_argument("--json", action="store_true", help="a JSON line for each scene")
     parser.add_argument("--list", action="store_true", help="the scenes, and nothing else")
@@ -171,7 +179,7 @@ def main() -> int:
         if here[place]:
             teller.not_here(place, here[place])
         elif of:
-            run_place(place, of, build, teller)
+            run_place(place, of, build, teller, arguments.more)
     return teller.end()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 HERE = Path(__file__).parent
 SCENES = HERE / "scenes"
 OUTCOMES = HERE.parents[1] / "worker" / "outcome.def"
-KEYS = {"expect", "levels", "prepare", "job", "tries", "ablation", "alone", "raw"}
+KEYS = {"expect", "levels", "prepare", "job", "tries", "ablation", "gpu", "alone", "raw"}
 LEVELS = ("basic", "standard", "strong")
 
 
@@ -32,6 +32,7 @@ class SceneFile:
     job: dict[str, Any] = field(default_factory=dict)
     tries: bool = True
     ablation: bool = True
+    gpu: bool = True
     alone: bool = False
     raw: bool = False
     control: bool = False
@@ -126,6 +127,7 @@ def parse(path: Path) -> SceneFile:
         job=job,
         tries=flag(path, words, "tries", otherwise=True),
         ablation=flag(path, words, "ablation", otherwise=True),
+        gpu=flag(path, words, "gpu", otherwise=True),
         alone=flag(path, words, "alone", otherwise=False),
         raw=flag(path, words, "raw", otherwise=False),
         control=path.parent.name == "control",

@@ -125,3 +125,5 @@ def test_a_real_gpu(box: Box) -> None:
     assert words(box, "scene-gpu", NODES, *usable) == usable
     done = box.run(str(box.python), "-c", DRAW, options=("-p", "scene-gpu"))
     assert done.returncode == 0, done.stderr
+    assert "llvmpipe" not in done.stdout and "softpipe" not in done.stdout, done.stdout
+    print(done.stdout)

@@ -1,5 +1,6 @@
 """Memory that is in no resident set: shared anonymous, memfd, System V, POSIX, locked, lent to a pipe."""
 # expect: completed
+# gpu: no, there it may: memfd_create
 import ctypes
 import mmap
 import os

@@ -1,5 +1,6 @@
 """Reads what the kernel says to root: symbols, memory, messages, keys."""
 # expect: completed
+# gpu: no, there it may: its driver reads /proc/meminfo
 from attack import *
 
 PLACES = (
