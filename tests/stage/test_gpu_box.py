@@ -44,6 +44,7 @@ print(*(met(int(word, 16)) for word in sys.argv[1:]))
 """
 
 NVIDIA, RENDER_NODE, UNIFIED, FOREIGN = "c00046d6", "c0106407", "25", "c0105b01"
+RESOURCES, ANY_OTHER = "c030462b", "c01046d3"  # NV_ESC_RM_ALLOC; NV_ESC_IOCTL_XFER_CMD
 NVIDIA_TOO_LOW, TIOCSTI = "c00046c7", "5412"
 
 
@@ -63,11 +64,11 @@ def test_egl_draws_and_reads_back(box: Box) -> None:
 
 def test_commands_by_type(box: Box) -> None:
     """ENOTTY (or EACCES, by Landlock): the kernel looked at it; ENOSYS: the filter did not let it."""
-    asked = (NVIDIA, RENDER_NODE, NVIDIA_TOO_LOW, UNIFIED, FOREIGN, TIOCSTI)
+    asked = (NVIDIA, RESOURCES, RENDER_NODE, ANY_OTHER, NVIDIA_TOO_LOW, UNIFIED, FOREIGN, TIOCSTI)
     through = [word != "ENOSYS" for word in words(box, "scene-gpu", IOCTL, *asked)]
-    assert through == [True, True, False, False, False, False]
+    assert through == [True] * 3 + [False] * 5
     through = [word != "ENOSYS" for word in words(box, "scene", IOCTL, *asked)]
-    assert through == [False] * 6
+    assert through == [False] * 8
 
 
 MEMFD = """

@@ -280,6 +280,9 @@ static const char *const forbidden[] = {"process_madvise",
                                         "vmsplice",
                                         "move_pages",
                                         "migrate_pages",
+                                        "mbind",
+                                        "set_mempolicy",
+                                        "set_mempolicy_home_node",
                                         "setuid",
                                         "setgid",
                                         "setreuid",
@@ -313,14 +316,12 @@ static const char *const forbidden[] = {"process_madvise",
                                         "remap_file_pages",
                                         NULL};
 
-/* Where memory of the host should lie that a GPU reaches. */
-static const char *const placing[] = {"mbind", "set_mempolicy", "set_mempolicy_home_node", NULL};
 /* Its pages may be in nobody's resident set, so they are counted: held.c. */
 static const char *const anonymous_files[] = {"memfd_create", NULL};
 
 /* What it watches is the kernel's memory, 128 bytes a descriptor and set of them,
  * in nobody's sight (epoll(7): up to a 25th of the machine's memory). Who could
- * make use of it has sockets, or a driver. */
+ * make use of it has sockets. */
 static const char *const watching_descriptors[] = {
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait",
     "epoll_pwait",  "epoll_pwait2",  NULL};
@@ -357,11 +358,9 @@ static const struct filter_names groups[] = {
     {FILTER_SCENE, FILTER_TRIPS | EPERM, tripwires},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, tripwires},
     {FILTER_ALL, EPERM, forbidden},
-    {FILTER_GPU, 0, placing},
-    {FILTER_ALL & ~FILTER_GPU, EPERM, placing},
     {FILTER_GPU, 0, anonymous_files},
-    {FILTER_GPU | FILTER_FETCH, 0, watching_descriptors},
-    {FILTER_ALL & ~FILTER_GPU & ~FILTER_FETCH, EPERM, watching_descriptors},
+    {FILTER_FETCH, 0, watching_descriptors},
+    {FILTER_ALL & ~FILTER_FETCH, EPERM, watching_descriptors},
     {FILTER_ENCODER | FILTER_FETCH, EPERM, encoder_forbidden},
     {FILTER_ENCODER, EAFNOSUPPORT, sockets},
     {FILTER_FETCH, 0, calling},
@@ -392,6 +391,7 @@ static const struct filter_names groups[] = {
     {                                              \
         "ioctl", kinds, 0, IF_BITS(1, mask, value) \
     }
+#define ALLOW_NVIDIA(number) ALLOW_IOCTL_BITS(FILTER_GPU, 0xffff, 0x4600 | (number))
 #define ALLOW_FCNTL(command)                      \
     {                                             \
         "fcntl", FILTER_ALL, 0, IF_IS(1, command) \
@@ -439,7 +439,12 @@ static const struct filter_rule rules[] = {
      * of memfd_create(). Huge pages are counted nowhere. */
     {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS, 0)},
     {"mmap", FILTER_ALL, 0, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED | MAP_HUGETLB, MAP_ANONYMOUS)},
-    {"mmap", FILTER_ALL, EPERM, IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED)},
+    {"mmap", FILTER_ALL & ~FILTER_ENCODER_GPU, EPERM,
+     IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED)},
+    /* CUDA's contexts. (get_mempolicy stays unknown, ENOSYS: who knows it wants a
+     * socket to be called at, and does not come up without.) */
+    {"mmap", FILTER_ENCODER_GPU, 0,
+     IF_BITS(3, MAP_ANONYMOUS | MAP_SHARED, MAP_ANONYMOUS | MAP_SHARED)},
 
     /* No daemon of this machine (unix), no routes (netlink); curl's threads talk
      * over a pair. */
@@ -492,13 +497,36 @@ static const struct filter_rule rules[] = {
     REFUSE_LOCK(F_OFD_SETLK),
     REFUSE_LOCK(F_OFD_SETLKW),
 
-    /* NVIDIA's commands are _IOWR('F', 200 …): by ranges of bits. Then those of
-     * a render node ('d': DRM), and CUDA's unified memory, which are bare numbers
-     * up to 127 and two above 2^28 (uvm_ioctl.h, uvm_linux_ioctl.h of the open
-     * kernel modules). NVENC is reached by CUDA. */
-    ALLOW_IOCTL_BITS(FILTER_GPU, 0xfff8, 0x46c8),
-    ALLOW_IOCTL_BITS(FILTER_GPU, 0xfff0, 0x46d0),
-    ALLOW_IOCTL_BITS(FILTER_GPU, 0xffe0, 0x46e0),
+    /* NVIDIA's commands are _IOWR('F', …), whose numbers are the resource manager's
+     * (nv_escape.h of the open kernel modules) and, from 200 on, the device's own
+     * (nv-ioctl-numbers.h). Never 211, which passes on any other: what is listed here
+     * would mean nothing. Then those of a render node ('d': DRM), and CUDA's unified
+     * memory, which are bare numbers up to 127 and two above 2^28 (uvm_ioctl.h,
+     * uvm_linux_ioctl.h). NVENC is reached by CUDA. */
+    ALLOW_NVIDIA(0x27), /* allocate memory */
+    ALLOW_NVIDIA(0x29), /* free */
+    ALLOW_NVIDIA(0x2a), /* control */
+    ALLOW_NVIDIA(0x2b), /* allocate */
+    ALLOW_NVIDIA(0x34), /* duplicate an object */
+    ALLOW_NVIDIA(0x35), /* share one */
+    ALLOW_NVIDIA(0x41), /* idle channels */
+    ALLOW_NVIDIA(0x4a), /* the heap of video memory */
+    ALLOW_NVIDIA(0x4e), /* map memory */
+    ALLOW_NVIDIA(0x4f), /* unmap it */
+    ALLOW_NVIDIA(0x52), /* an event's data */
+    ALLOW_NVIDIA(0x54), /* a context for DMA */
+    ALLOW_NVIDIA(0x57), /* map memory for DMA */
+    ALLOW_NVIDIA(0x58), /* unmap it */
+    ALLOW_NVIDIA(0x5e), /* where it is mapped now */
+    ALLOW_NVIDIA(200),  /* the cards */
+    ALLOW_NVIDIA(201),  /* register a descriptor */
+    ALLOW_NVIDIA(206),  /* an event */
+    ALLOW_NVIDIA(207),  /* its end */
+    ALLOW_NVIDIA(210),  /* the driver's version */
+    ALLOW_NVIDIA(212),  /* attach cards to a descriptor */
+    ALLOW_NVIDIA(214),  /* the system's parameters */
+    ALLOW_NVIDIA(215),  /* NUMA */
+    ALLOW_NVIDIA(218),  /* wait for the opening */
     ALLOW_IOCTL_BITS(FILTER_SCENE_GPU, 0xff00, 0x6400),
     ALLOW_IOCTL_BITS(FILTER_ENCODER_GPU, 0xffffff80, 0),
     ALLOW_IOCTL_BITS(FILTER_ENCODER_GPU, 0xffffffff, 0x30000001),

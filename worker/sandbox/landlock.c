@@ -123,20 +123,30 @@ static uint64_t fs_rights(unsigned access)
     return rights;
 }
 
+static int add_rights(int ruleset, const struct abi *abi, int fd, uint64_t rights)
+{
+    struct path_beneath_attr rule = {.allowed = rights & abi->all.handled_fs, .parent_fd = fd};
+    if (rule.allowed && syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0)
+        return -errno;
+    return 0;
+}
+
 static int add_rule(int ruleset, const struct abi *abi, int fd, unsigned access)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return -errno;
-    uint64_t rights = fs_rights(access) & abi->all.handled_fs;
-    if (!S_ISDIR(st.st_mode))
-        rights &= FS_OF_FILES;
-    if (!rights)
-        return 0;
-    struct path_beneath_attr rule = {.allowed = rights, .parent_fd = fd};
-    if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0)
-        return -errno;
-    return 0;
+    uint64_t rights = fs_rights(access);
+    return add_rights(ruleset, abi, fd, S_ISDIR(st.st_mode) ? rights : rights & FS_OF_FILES);
+}
+
+/* CUDA names the threads that it starts, by task/TID/comm, and does not come up
+ * (cuInit: 304) when it cannot. So of its own threads it may write what the kernel
+ * lets it, and read nothing. */
+static int add_own_threads(int ruleset, const struct abi *abi, int self_fd)
+{
+    own_fd int fd = openat(self_fd, "task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? 0 : add_rights(ruleset, abi, fd, FS_WRITE_FILE | FS_TRUNCATE);
 }
 
 static int add_plan(int ruleset, const struct abi *abi, const struct box_plan *p)
@@ -151,7 +161,7 @@ static int add_plan(int ruleset, const struct abi *abi, const struct box_plan *p
 
 /* Needs the final pid; a forked child's own /proc/self is not reachable, which
  * nothing that we run has missed. */
-static int add_proc_self(int ruleset, const struct abi *abi)
+static int add_proc_self(int ruleset, const struct abi *abi, enum box_profile profile)
 {
     own_fd int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (self < 0)
@@ -162,6 +172,8 @@ static int add_proc_self(int ruleset, const struct abi *abi)
         if (fd >= 0)
             rc = add_rule(ruleset, abi, fd, BOX_READ);
     }
+    if (rc == 0 && profile == BOX_ENCODER_GPU)
+        rc = add_own_threads(ruleset, abi, self);
     return rc;
 }
 
@@ -189,7 +201,7 @@ int landlock_enter(const struct box_plan *p, int running, struct err *e)
         return err_errno(e, -errno, FAULT_HOST, "create a Landlock ruleset");
     int rc = add_plan(ruleset, abi, p);
     if (rc == 0)
-        rc = add_proc_self(ruleset, abi);
+        rc = add_proc_self(ruleset, abi, p->profile);
     if (rc < 0)
         return err_errno(e, rc, FAULT_HOST, "add a Landlock rule");
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

@@ -85,6 +85,8 @@ static const struct {
     {"/proc/driver/nvidia", BOX_READ, GPU},
     {"/proc/devices", BOX_READ, GPU},
     {"/proc/meminfo", BOX_READ, GPU},
+    {"/proc/cpuinfo", BOX_READ, ONLY(BOX_ENCODER_GPU)},
+    {"/proc/sys/vm/mmap_min_addr", BOX_READ, ONLY(BOX_ENCODER_GPU)},
     {"/sys/devices/system/memory/block_size_bytes", BOX_READ, GPU},
     {"/sys/devices/system/node", BOX_READ, GPU},
     {"/sys/class/drm/renderD128/device", BOX_READ, ONLY(BOX_SCENE_GPU)},

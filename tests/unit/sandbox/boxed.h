@@ -133,7 +133,7 @@ static inline pid_t boxed_start(const struct box_plan *p, int (*inside)(void *),
         fail_msg("%s", e.text);
     if (pid > 0)
         return pid;
-    if (p->namespaces && p->profile == BOX_SCENE)
+    if (p->namespaces && (p->profile == BOX_SCENE || p->profile == BOX_SCENE_GPU))
         boxed_warden(p, inside, arg);
     boxed_inside(p, inside, arg);
 }

@@ -1,5 +1,6 @@
 """Opens every device that might be there."""
 # expect: completed
+# gpu: no, there it may: the nodes of its driver
 import os
 
 from attack import *

@@ -1,6 +1,5 @@
 """Takes memory that its watcher would not see: shared, huge, locked, in pipes."""
 # expect: completed
-# gpu: no, there it may: memory policies
 import ctypes
 import fcntl
 import mmap

@@ -1,6 +1,6 @@
 """Calls that no render needs and that have been ways out: each must be refused before it is looked at."""
 # expect: completed
-# gpu: no, there it may: memfd_create and memory policies
+# gpu: no, there it may: memfd_create
 import ctypes
 
 from attack import *

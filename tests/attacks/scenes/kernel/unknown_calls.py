@@ -1,6 +1,5 @@
 """Calls every number up to six hundred that nobody has named."""
 # expect: completed
-# gpu: no, there it may: memory policies (mbind and others)
 # ablation: no, nobody knows what they would do
 import ctypes
 import os

@@ -1,6 +1,5 @@
 """The kernel's own memory for a process: sockets' buffers, locks on bytes, watches on descriptors."""
 # expect: completed
-# gpu: no, there it may: epoll
 import errno
 import fcntl
 import os
