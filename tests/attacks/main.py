@@ -105,7 +105,7 @@ class Teller:
 
 def sample(scenes: list[SceneFile], seed: int) -> list[SceneFile]:
     """The controls and a draw of the others."""
-    controls = [s for s in scenes if s.control][:1]
+    controls = [s for s in scenes if s.control]
     others = [s for s in scenes if not s.control]
     return controls + random.Random(seed).sample(others, min(SAMPLE, len(others)))
 

@@ -66,14 +66,23 @@ static int64_t look_at_memory(const struct sweep *s, int64_t *ret_largest)
     return sum;
 }
 
+struct shares_question {
+    const struct sweep *sweep;
+    pid_t init_pid;
+};
+
 /* In the helper. Negative when a process would not let itself be measured: it
- * made itself unreadable, which no honest one does. */
+ * made itself unreadable, which no honest one does. The box's pid 1 has, but is
+ * ours: at level basic it has the box's uid, too, and so is listed with it. */
 static int64_t measure_shares(const void *arg)
 {
-    const struct sweep *s = arg;
+    const struct shares_question *q = arg;
+    const struct sweep *s = q->sweep;
     int64_t sum = 0;
     char text[4096];
     for (int i = 0; i < s->count; i++) {
+        if (s->all[i].pid == q->init_pid)
+            continue;
         sum += TASK_BYTES * (int64_t)s->all[i].tasks;
         ssize_t got = sweep_read(s->all[i].pid, "smaps_rollup", text, sizeof text);
         if (got == -EACCES || got == -EPERM)
@@ -97,7 +106,8 @@ static bool memory_over(struct box_watch *w, const struct sweep *s, int64_t now_
         return false;
     w->next_pss_look_ms = now_ms + PSS_EVERY_MS;
     int64_t shares = 0;
-    int rc = helper_ask(w->uid, measure_shares, s, PSS_WITHIN_MS, &shares);
+    const struct shares_question q = {s, w->init_pid};
+    int rc = helper_ask(w->uid, measure_shares, &q, PSS_WITHIN_MS, &shares);
     w->pss_late = rc == -ETIMEDOUT ? w->pss_late + 1 : 0;
     if (rc == -ETIMEDOUT) /* a busy machine; but no single process may be larger */
         return w->pss_late > PSS_LATE_MAX || w->largest_bytes > limit;
