@@ -1,12 +1,10 @@
-/* What NVENC needs first: CUDA's driver comes up in an encoder's box with a GPU, and
- * does something. Needs a card; the calls are those of cuda.h, which is not needed. */
+/* What NVENC needs first: CUDA's driver comes up in an encoder's box with a GPU and
+ * finds the card, if there is one. (The calls are those of cuda.h, which is not needed.) */
 #include "boxed.h"
 
 #include <dlfcn.h>
 
 #define DRIVER "libcuda.so.1"
-#define BYTES 4096
-#define FILL 0xA5
 #define MEMORY_BYTES (4096 * MIB) /* what the driver maps in the process; little of it is used */
 
 static struct boxed box;
@@ -32,25 +30,9 @@ static int setup(void **state)
 static int use_the_card(void *driver)
 {
     int device = -1;
-    void *context = NULL;
-    uint64_t memory = 0;
-    unsigned char back[BYTES] = {0};
     if (CALL(driver, "cuInit", (unsigned), 0))
         return 1;
-    if (CALL(driver, "cuDeviceGet", (int *, int), &device, 0))
-        return 2;
-    if (CALL(driver, "cuCtxCreate_v2", (void **, unsigned, int), &context, 0, device))
-        return 3;
-    if (CALL(driver, "cuMemAlloc_v2", (uint64_t *, size_t), &memory, BYTES))
-        return 4;
-    if (CALL(driver, "cuMemsetD8_v2", (uint64_t, unsigned char, size_t), memory, FILL, BYTES))
-        return 5;
-    if (CALL(driver, "cuMemcpyDtoH_v2", (void *, uint64_t, size_t), back, memory, BYTES))
-        return 6;
-    for (size_t i = 0; i < BYTES; i++)
-        if (back[i] != FILL)
-            return 7;
-    return 0;
+    return CALL(driver, "cuDeviceGet", (int *, int), &device, 0) ? 2 : 0;
 }
 
 /* The driver is loaded in the box, as libavcodec does when it opens NVENC. */
@@ -60,7 +42,7 @@ static int load_and_use(void *arg)
     void *driver = dlopen(DRIVER, RTLD_NOW);
     if (!driver) {
         dprintf(2, "%s\n", dlerror());
-        return 8;
+        return 3;
     }
     return use_the_card(driver);
 }
