@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "own.h"
+#include "sigpipe.h"
 
 struct redis_tls {
     SSL_CTX *context;
@@ -89,11 +90,28 @@ static int verdict(struct redis_tls *t, int n)
     return code == SSL_ERROR_SYSCALL && errno ? -errno : -EPROTO;
 }
 
+/* Around each call, which may write, be it called a read. */
+static sigset_t begin(void)
+{
+    sigset_t before;
+    ERR_clear_error();
+    sigpipe_hold(&before);
+    errno = 0;
+    return before;
+}
+
+static int end(int n, const sigset_t *before)
+{
+    int failed = errno;
+    sigpipe_release(before);
+    errno = failed;
+    return n;
+}
+
 int redis_tls_handshake(struct redis_tls *t, struct err *e)
 {
-    ERR_clear_error();
-    errno = 0;
-    int n = SSL_do_handshake(t->ssl);
+    sigset_t before = begin();
+    int n = end(SSL_do_handshake(t->ssl), &before);
     if (n == 1) {
         t->wants_write = false;
         return 0;
@@ -118,9 +136,8 @@ static int bounded(size_t bytes)
 
 ssize_t redis_tls_read(struct redis_tls *t, void *data, size_t bytes)
 {
-    ERR_clear_error();
-    errno = 0;
-    int n = SSL_read(t->ssl, data, bounded(bytes));
+    sigset_t before = begin();
+    int n = end(SSL_read(t->ssl, data, bounded(bytes)), &before);
     if (n > 0) {
         t->wants_write = false;
         return n;
@@ -130,9 +147,8 @@ ssize_t redis_tls_read(struct redis_tls *t, void *data, size_t bytes)
 
 ssize_t redis_tls_write(struct redis_tls *t, const void *data, size_t bytes)
 {
-    ERR_clear_error();
-    errno = 0;
-    int n = SSL_write(t->ssl, data, bounded(bytes));
+    sigset_t before = begin();
+    int n = end(SSL_write(t->ssl, data, bounded(bytes)), &before);
     if (n > 0) {
         t->wants_write = false;
         return n;

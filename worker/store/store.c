@@ -24,6 +24,7 @@
 #include "../base/json.h"
 #include "../base/limits.h"
 #include "../base/own.h"
+#include "../base/sigpipe.h"
 #include "kind.h"
 #include "s3.h"
 
@@ -286,18 +287,12 @@ static int take_signals(sigset_t *ret_before)
 
 static void give_back_signals(int signal_fd, const sigset_t *before)
 {
-    struct timespec now = {0};
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    while (!sigismember(before, SIGPIPE) && sigtimedwait(&pipe, NULL, &now) > 0)
-        ; /* those that came meanwhile would kill us now */
     if (signal_fd >= 0) {
         struct signalfd_siginfo info;
         (void)!read(signal_fd, &info, sizeof(info)); /* a SIGTERM that was obeyed */
         close(signal_fd);
     }
-    sigprocmask(SIG_SETMASK, before, NULL);
+    sigpipe_release(before); /* one that came meanwhile would kill us now */
 }
 
 static int run_stage(struct stage *s, struct err *e)
