@@ -94,20 +94,26 @@ static unsigned kind_of(enum box_profile profile, bool shared_uid)
     return kinds[profile][shared_uid];
 }
 
+static int set(scmp_filter_ctx ctx, enum scmp_filter_attr attribute, uint32_t value, struct err *e)
+{
+    int rc = seccomp_attr_set(ctx, attribute, value);
+    return rc < 0 ? err_errno(e, rc, FAULT_HOST, "set up the seccomp filter") : 0;
+}
+
 int filter_compile(enum box_profile profile, bool shared_uid, struct compiled *ret, struct err *e)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!ctx)
         return err_set(e, -ENOMEM, FAULT_HOST, "compile the seccomp filter");
     unsigned kind = kind_of(profile, shared_uid);
-    int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    int rc = set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS, e);
     if (rc == 0)
         rc = add_names(ctx, kind, e);
     if (rc == 0)
         rc = add_rules(ctx, kind, e);
     /* A tree instead of a list: tens of compares less on every call. */
     if (rc == 0)
-        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        rc = set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2, e);
     if (rc == 0)
         rc = export_program(ctx, ret, e);
     seccomp_release(ctx);
