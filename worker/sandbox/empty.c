@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,10 +150,30 @@ static int strike(struct sweep *s, uid_t uid, pid_t reaper_pid, int within_ms)
     return empty ? 0 : -EAGAIN;
 }
 
+/* In front of everybody, where we may be (CAP_SYS_NICE, which a container's root has
+ * not): of hundreds of processes each in a session of its own, which the kernel gives
+ * equal parts of the cores, no first blow reaches all, and to start the helper that
+ * does took up to 1.7 s. It inherits this. What was before, or -1. */
+static int hurry(void)
+{
+    int before = sched_getscheduler(0);
+    const struct sched_param least = {.sched_priority = 1};
+    bool can = before != SCHED_FIFO && before != SCHED_RR;
+    return can && sched_setscheduler(0, SCHED_RR, &least) == 0 ? before : -1;
+}
+
+static void calm_down(const int *before)
+{
+    const struct sched_param none = {0};
+    if (*before >= 0)
+        (void)sched_setscheduler(0, *before, &none); /* one may always have less */
+}
+
 int box_empty(uid_t uid, pid_t reaper_pid, int64_t within_ms, struct err *e)
 {
     own_sweep struct sweep s = SWEEP_INIT;
     int64_t deadline_ms = clock_now_ms() + within_ms;
+    int before __attribute__((cleanup(calm_down), unused)) = hurry();
     for (int helper_ms = HELPER_MS;; helper_ms *= helper_ms < HELPER_MAX_MS ? 2 : 1) {
         int rc = strike(&s, uid, reaper_pid, helper_ms);
         if (rc == 0)
