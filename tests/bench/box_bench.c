@@ -204,32 +204,44 @@ static void empty_turn(const struct bench *b)
            (long long)(clock_now_us() - began));
 }
 
-int main(int argc, char **argv)
+typedef void turn_fn(const struct bench *b);
+
+static turn_fn *mode_of(const char *name)
 {
     static const struct {
         const char *name;
-        void (*turn)(const struct bench *b);
+        turn_fn *turn;
     } modes[] = {{"cold", cold_turn}, {"layers", layers_turn}, {"empty", empty_turn}};
-    struct bench b = {.turns = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0,
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(name, modes[i].name) == 0)
+            return modes[i].turn;
+    return NULL;
+}
+
+static void take_directory(struct bench *b, char *dir)
+{
+    if (!mkdtemp(dir) || (b->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        give_up("make a directory", NULL);
+    if (fchmod(b->dir_fd, 0755) < 0 || (b->uid && fchown(b->dir_fd, b->uid, b->uid) < 0))
+        give_up("give the directory away", NULL);
+}
+
+int main(int argc, char **argv)
+{
+    turn_fn *turn = argc > 2 ? mode_of(argv[1]) : NULL;
+    if (!turn)
+        return 2;
+    struct bench b = {.turns = (int)strtol(argv[2], NULL, 10),
                       .uid = argc > 3 ? (uid_t)strtoul(argv[3], NULL, 10) : 0,
                       .count = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 64};
-    if (argc > 1 && strcmp(argv[1], "empty") == 0)
+    if (turn == empty_turn)
         become_user(&b);
     char dir[] = "/tmp/manimd-box-bench-XXXXXX";
-    if (!mkdtemp(dir) || (b.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        give_up("make a directory", NULL);
-    if (fchmod(b.dir_fd, 0755) < 0 || (b.uid && fchown(b.dir_fd, b.uid, b.uid) < 0))
-        give_up("give the directory away", NULL);
-    bool known = false;
-    for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++) {
-        if (argc < 3 || strcmp(argv[1], modes[m].name) != 0)
-            continue;
-        known = true;
-        for (int i = 0; i < b.turns; i++) {
-            modes[m].turn(&b);
-            (void)fflush(stdout);
-        }
+    take_directory(&b, dir);
+    for (int i = 0; i < b.turns; i++) {
+        turn(&b);
+        (void)fflush(stdout);
     }
     rmdir(dir);
-    return known ? 0 : 2;
+    return 0;
 }
