@@ -36,7 +36,7 @@ if cancelled or late or due > now then -- seldom: `ready` alone was looked at so
 end
 local taken = a_nonce ~= '' and not cancelled and not late and due <= now and
     nobody_waits() and not wrong(k_active, 'zset')
-local score = ready_score(tonumber(a_priority) or 0)
+local score = not taken and ready_score(tonumber(a_priority) or 0)
 local hash = {'payload', tail, 'sha', digest, 'enq', now_text, 'attempt', taken and '1' or '0'}
 local function with(field, value)
     hash[#hash + 1], hash[#hash + 2] = field, value

@@ -70,6 +70,12 @@ local function any(a, b)
     return any_of[both]
 end
 
+-- What kind of thing a key is; "none". Redis answers a script by a table.
+local function kind_of(key)
+    local kind = redis.call('TYPE', key)
+    return type(kind) == 'table' and kind.ok or kind
+end
+
 -- wrong(key, kind, …): an error reply about the first key of another kind. Keys of
 -- the queue are looked at once: nothing in here makes them another kind.
 local fine = {}
@@ -79,8 +85,7 @@ local function wrong(...)
     for i = 1, #want, 2 do
         local key = want[i]
         if not fine[key] or key == k_job then
-            local kind = redis.call('TYPE', key)
-            kind = type(kind) == 'table' and kind.ok or kind
+            local kind = kind_of(key)
             if kind ~= 'none' and kind ~= want[i + 1] then
                 return redis.error_reply('WRONGTYPE key "' .. key .. '" is a ' .. kind ..
                     ' and must be a ' .. want[i + 1] .. ': rename or delete it')
@@ -155,8 +160,7 @@ end
 -- Whether there is something under the job's key, and what.
 local function kind_of_job()
     if not made[id] and not any(1, 2) then return 'none' end
-    local kind = redis.call('TYPE', k_job)
-    return type(kind) == 'table' and kind.ok or kind
+    return kind_of(k_job)
 end
 
 local function nobody_waits()

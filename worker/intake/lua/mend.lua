@@ -55,8 +55,7 @@ local function answer(state)
     return {word, now, state, table.concat(kinds, ','), table.concat(texts, '; ')}
 end
 
-local kind = redis.call('TYPE', k_job)
-kind = type(kind) == 'table' and kind.ok or kind
+local kind = kind_of(k_job)
 if stranger or kind == 'none' then
     local ttl = {done = result_ttl, dead = dead_ttl}
     for _, name in ipairs(names) do
